@@ -1,0 +1,236 @@
+"""The seams of Headcount: what the library needs from the outside world. Imports types and errors only.
+
+Each port has an embedded and a production implementation in `pipeline/adapters/`, held to one contract suite in
+`tests/contract/`. Whoever constructs an adapter (services/wiring.py) closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from pipeline.types import Attributes, BatchResult, Camera, Claim, Detections, Record, Segment, StoredRecord, UInt8
+
+
+class Clock(Protocol):
+    """The worker's clock: for pacing and leases, never for what is counted."""
+
+    def now(self) -> datetime:
+        """Return the UTC instant, timezone-aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        ...
+
+
+class SegmentLog(Protocol):
+    """An append-only, partitioned log of records. Safe to use from several threads; many processes may read."""
+
+    def uid(self) -> str:
+        """Return what this log is ("local:<uuid>", "kafka:<cluster>/<topic id>"): a log that was made anew has another."""
+        ...
+
+    def earliest(self, partition: int) -> int:
+        """Return the offset of the oldest record that is still there; `latest` where there is none."""
+        ...
+
+    def latest(self, partition: int) -> int:
+        """Return the offset that the next record will get or exceed."""
+        ...
+
+    def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
+        """Return records from `offset` on, in order; empty when none came within `timeout_s`.
+
+        Offsets may have holes: go on at the last record's offset + 1. At least one record is returned when there is one,
+        even if it is larger than `max_bytes`.
+
+        Raises:
+            OffsetOutOfRangeError: `offset` is below `earliest` or above `latest`.
+            LogUnavailableError: The log cannot be read for now.
+        """
+        ...
+
+    def append(self, partition: int, record: Record) -> int:
+        """Append a record and return its offset once it survives the death of this process; in order per partition.
+
+        Raises:
+            InvalidRecordError: The record is larger than the log carries (reason "too_large").
+            LogUnavailableError: It may or may not be in the log: append it again (repeats stand next to each other).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePosition:
+    """Where to go on with a source: who it is, and the first sequence that is wanted."""
+
+    camera_id: UUID
+    session: int
+    next_sequence: int = 0
+
+
+class SegmentSource(Protocol):
+    """One opened video of one camera, cut into segments. Used by one thread."""
+
+    @property
+    def session(self) -> int | None:
+        """The session that the content itself gives (a file), or None: the lease gives it (a live camera)."""
+        ...
+
+    def segments(self, position: SourcePosition) -> Iterator[Segment]:
+        """Yield the segments from `position` on, in order, ending with an END record where the source ends.
+
+        The same file yields the same segments each time. A quiet live camera yields GAP records.
+
+        Raises:
+            SourceError: The source cannot be read any further; what was yielded before stands.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the source; only from the thread that reads it."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds faces in a picture. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, for the visits: "yunet-n@104ee26c"."""
+        ...
+
+    def detect(self, picture: UInt8) -> Detections:
+        """Find faces in (h, w, 3) uint8 BGR; boxes in its pixels, scores from `settings.detector_low_threshold` on, best first."""
+        ...
+
+
+class Classifier(Protocol):
+    """Estimates apparent age and gender of aligned crops. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Model, version and crop recipe, for the visits: "face_attributes:1/tight-1"."""
+        ...
+
+    def classify(self, crops: UInt8) -> Attributes:
+        """Classify (n, 112, 112, 3) uint8 RGB crops, n of 0 or more.
+
+        Raises:
+            TransientError: The model server does not answer.
+        """
+        ...
+
+
+class Claims(Protocol):
+    """The right to write partitions, taken in the database (PROTOCOL: renew, acquire, commit). One log, one worker slot."""
+
+    def renew(self) -> None:
+        """Say that this worker lives; own connection, called from an own thread.
+
+        Raises:
+            SupersededError: A newer incarnation runs in this slot.
+            DatabaseUnavailableError: Try again.
+        """
+        ...
+
+    def acquire(self) -> Sequence[Claim]:
+        """Claim free partitions up to this worker's fair share; return the new claims (none: empty).
+
+        Raises:
+            DatabaseUnavailableError: Try again.
+        """
+        ...
+
+    def surplus(self, held: int) -> int:
+        """Return how many of `held` claims lie above the fair share of the live workers of this log."""
+        ...
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back; does nothing when it is no longer ours."""
+        ...
+
+
+class Facts(Protocol):
+    """What a claim's holder reads and writes: camera states, and one transaction per batch. Safe to use from several threads."""
+
+    def load(self, claim: Claim) -> Mapping[UUID, bytes]:
+        """Return the serialised camera states of the claim's partition."""
+        ...
+
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+        """Write a batch and move the position from `claim.next_offset` to `to_offset`, all or nothing, behind the fence.
+
+        Returns the claim at its new position, also when an earlier try of the same commit had landed unseen.
+
+        Raises:
+            FencedError: The claim is not ours any more; nothing was written.
+            DatabaseUnavailableError: Nothing is known; call `confirm`.
+        """
+        ...
+
+    def confirm(self, claim: Claim, to_offset: int) -> Claim:
+        """After a lost connection: return the claim at its committed position (`to_offset` when the commit had landed).
+
+        Raises:
+            FencedError: The claim is not ours any more.
+            DatabaseUnavailableError: Try again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One ingest process's right to a camera, and how far the session is known to be in the log."""
+
+    camera: Camera
+    session: int
+    next_sequence: int  # first sequence that is not acknowledged
+    finished: bool  # the session's END is in the log, or was committed by an earlier run
+
+
+class Registry(Protocol):
+    """The cameras: who they are, who feeds them, how far. Safe to use from several threads."""
+
+    def register(self, name: str, source: str) -> Camera:
+        """Return the camera of this name, made with the least loaded partition where it is new.
+
+        Args:
+            name: Unique within the site of the settings.
+            source: Redacted form of its address; only ever shown.
+        """
+        ...
+
+    def lease(self, camera: Camera, session: int | None) -> Lease:
+        """Take (or renew) the camera for this process; `session` None asks for the next live session's number.
+
+        Raises:
+            ConfigurationError: Another live process feeds this camera.
+        """
+        ...
+
+    def acknowledge(self, lease: Lease, segment: Segment, offset: int) -> None:
+        """Store that `segment` is in the log at `offset`; renews the lease.
+
+        Raises:
+            FencedError: The lease was lost.
+        """
+        ...
+
+    def committed(self, partition: int) -> int:
+        """Return the partition's committed position: the first offset that is not yet analysed and stored."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give the camera back; does nothing when the lease is no longer ours."""
+        ...

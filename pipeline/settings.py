@@ -1,0 +1,129 @@
+"""Every setting once: environment `HEADCOUNT_<NAME>`, an optional TOML file (`HEADCOUNT_CONFIG`), or the default here."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "HEADCOUNT_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+
+
+def _default_data_dir() -> Path:
+    return Path("/var/lib/headcount") if os.geteuid() == 0 else Path(platformdirs.user_data_dir("headcount"))
+
+
+class Settings(BaseSettings):
+    """The settings of every process; unknown names are refused."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    # Where things lie
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Everything that Headcount keeps lies below this folder.")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 or later, postgresql://user:password@host/database; none: the embedded one."
+    )
+    site: str = Field("default", min_length=1, description="The site to which new cameras belong.")
+    site_timezone: str = Field("UTC", description="IANA time zone of a site that is made on the way, such as Europe/Budapest.")
+
+    # Segments and their log
+    partitions: int = Field(4, ge=1, le=4096, description="Partitions of a new embedded log.")
+    segment_target_s: float = Field(2.0, gt=0, le=30, description="A segment is closed at the first keyframe after this time.")
+    segment_max_bytes: int = Field(
+        8 * 2**20, ge=2**16, le=2**30, description="The largest segment; the log's record limit follows from it."
+    )
+    segment_max_s: float = Field(30.0, gt=0, description="The longest segment of a live camera.")
+    segment_max_frames: int = Field(750, ge=2, description="The longest segment of a file, in frames.")
+    max_pixels: int = Field(50_000_000, ge=4096, description="Pictures with more pixels are refused before they are decoded.")
+    retention_minutes: float = Field(60.0, gt=0, description="Encoded video is deleted from the log after this time.")
+    log_max_bytes: int = Field(20 * 2**30, ge=2**20, description="The embedded log's size limit; the oldest segments go first.")
+    uncommitted_max_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="A file's ingest waits while its partition has more than this to do."
+    )
+    connect_timeout_s: float = Field(10.0, gt=0, description="Opening a network source gives up after this time.")
+    read_timeout_s: float = Field(10.0, gt=0, description="A network source that sends nothing for this time is stalled.")
+
+    # Analysis
+    analysis_fps: float = Field(5.0, gt=0, le=60, description="Frames per second of stream time that are analysed.")
+    detector: Literal["auto", "yunet", "mtcnn", "haar"] = Field(
+        "auto", description="Face detector; auto: yunet where its file is at hand, else mtcnn."
+    )
+    detector_model: Path | None = Field(None, description="The YuNet file, where it is not to be downloaded.")
+    detector_threshold: float = Field(0.6, gt=0, lt=1, description="Scores from here on begin a track.")
+    detector_low_threshold: float = Field(0.3, gt=0, lt=1, description="Scores from here on may continue a track (second round).")
+    detect_side_px: int = Field(640, ge=64, le=8192, description="Longer side of the picture that the detector sees.")
+    model: str = Field("face_attributes", description="Name of the age and gender model in the model repository.")
+    model_repository: Path | None = Field(None, description="A Triton model repository; none: the one that comes with Headcount.")
+    crop_min_face_px: float = Field(24.0, gt=0, description="Smaller faces (height of the box) are not classified.")
+    crop_min_quality: float = Field(0.15, ge=0, le=1, description="Crops below this quality are not classified.")
+    confirm_detections: int = Field(3, ge=1, description="A track is confirmed, and counts, after this many detections.")
+    end_after_s: float = Field(2.0, gt=0, description="A track ends when its face was not seen for this long.")
+    poster_after_s: float = Field(60.0, gt=0, description="A face that has not moved for this long is a poster and is not counted.")
+    visit_max_s: float = Field(900.0, gt=0, description="A longer visit is cut here; its continuation is not counted.")
+    gender_unknown: tuple[float, float] = Field((0.35, 0.65), description="Between these P(female) the gender is unknown.")
+    band_min_prob: float = Field(0.3, ge=0, le=1, description="Below this probability the age band is unknown.")
+
+    # The worker
+    lanes: int = Field(8, ge=1, le=64, description="Partitions that one worker analyses at once.")
+    commit_s: float = Field(2.0, gt=0, description="A partition commits at least this often while it has work.")
+    commit_segments: int = Field(64, ge=1, description="A batch holds at most this many segments.")
+    batch_max_bytes: int = Field(32 * 2**20, ge=2**20, description="A batch holds at most this many bytes (and at least one segment).")
+    claim_ttl_s: float = Field(10.0, gt=0, description="A worker that has not renewed for this long loses its partitions.")
+    renew_s: float = Field(2.0, gt=0, description="How often a worker renews.")
+    stop_timeout_s: float = Field(20.0, gt=0, description="Stopping waits at most this long for the batch in hand.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line first, then the environment, then the TOML file."""
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get(CONFIG_VARIABLE)
+        toml = (TomlConfigSettingsSource(settings_cls, toml_file=path),) if path else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each override is validated by its field
+    """Read the settings; overrides that are None count as not given.
+
+    Raises:
+        ConfigurationError: A name is unknown or a value cannot be used; says which, and never the value of a secret.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"setting {PREFIX}{name.upper()}: {first['msg']}{_similar(name)}") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"the file that {CONFIG_VARIABLE} names cannot be read as TOML ({error})") from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for name in environment:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise ConfigurationError(f"unknown setting {name}{_similar(name.upper().removeprefix(PREFIX))}")
+
+
+def _similar(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1)
+    return f"; did you mean {PREFIX}{close[0].upper()}?" if close and close[0] != name.lower() else ""
