@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnxruntime
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Network:
@@ -24,7 +26,7 @@ class Network:
         options.log_severity_level = 4  # only what is fatal: its warnings go to stderr and are about the graph, not the user
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - the runtime's classes have no common ancestor but Exception
+        except Exception as error:  # the runtime's classes have no other common ancestor
             raise ValueError(f"ONNX Runtime cannot load the network ({type(error).__name__})") from error
         self.inputs = {port.name: (port.type, tuple(port.shape)) for port in self._session.get_inputs()}
         self.outputs = {port.name: (port.type, tuple(port.shape)) for port in self._session.get_outputs()}

@@ -6,12 +6,15 @@ import hashlib
 import io
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 
 from pipeline.errors import ConfigurationError
 from pipeline.stages.detect.mtcnn import MtcnnWeights
-from pipeline.stages.detect.mtcnn_networks import Weights
+
+if TYPE_CHECKING:
+    from pipeline.stages.detect.mtcnn_networks import Weights
 
 # Of mtcnn 1.0.0. joblib unpickles, so nothing else may be given to it.
 _SHA256 = {

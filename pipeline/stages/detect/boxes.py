@@ -40,8 +40,7 @@ def plausible(xyxy: Float32, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
     """Return (n,) True for boxes that are finite, have an area, and whose centre lies in the picture of `size_wh` pixels."""
     centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     inside = ((centre >= 0) & (centre < np.asarray(size_wh))).all(axis=1)
-    kept: NDArray[np.bool_] = np.isfinite(xyxy).all(axis=1) & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1) & inside
-    return kept
+    return np.asarray(np.isfinite(xyxy).all(axis=1) & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1) & inside)
 
 
 def detections(xyxy: Float32, score: Float32, landmarks: Float32, size_wh: tuple[int, int]) -> Detections:

@@ -1,7 +1,8 @@
 """The MTCNN face detector on ONNX Runtime; imports types and the detectors' own modules only.
 
 Zhang et al. (2016): an image pyramid goes through a proposal network, its boxes through a refining and an output network.
-Scale step, thresholds and suppression are those of the paper's code, but for the last threshold, which is the caller's.
+Scale step, suppression and the refining threshold are those of the paper's code; the proposals' is 0.7 instead of 0.6 (a fifth faster,
+the same faces found on the clip of docs/models.md) and the last one is the caller's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _CELL_PX = 12  # what the proposal network sees of the picture at once
 _STRIDE_PX = 2
 _SMALLEST_FACE_PX = 20
 _SCALE_STEP = 0.709
-_PROPOSAL_SCORE = 0.6
+_PROPOSAL_SCORE = 0.7
 _REFINED_SCORE = 0.7
 _MAX_IOU_IN_SCALE = 0.5
 _MAX_IOU = 0.7
@@ -54,7 +55,7 @@ class Mtcnn:
 
     def detect(self, picture: UInt8) -> Detections:
         """Find faces in (h, w, 3) uint8 BGR; boxes in its pixels, best first."""
-        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        rgb = np.ascontiguousarray(picture[:, :, ::-1])
         size_wh = (rgb.shape[1], rgb.shape[0])
         candidates = self._refined(rgb, self._proposals(rgb))
         if not len(candidates):
@@ -78,7 +79,7 @@ class Mtcnn:
 
     def _proposals_at(self, rgb: UInt8, scale: float) -> tuple[Float32, Float32]:
         height, width = (int(np.ceil(side * scale)) for side in rgb.shape[:2])
-        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         offsets, probabilities = self._propose.run({"patches": _normalised(small[None])})
         rows, columns = np.nonzero(probabilities[0, 1] >= _PROPOSAL_SCORE)
         score = probabilities[0, 1, rows, columns]
@@ -126,7 +127,7 @@ def _patches(rgb: UInt8, squares: Float32, side_px: int) -> Float32:
 def _moved(xyxy: Float32, offsets: Float32) -> Float32:
     """Return boxes (n, 4) moved by offsets (n, 4) in units of their sides."""
     sides = xyxy[:, 2:] - xyxy[:, :2]
-    return xyxy + offsets * np.concatenate([sides, sides], axis=1)
+    return np.asarray(xyxy + offsets * np.concatenate([sides, sides], axis=1))
 
 
 def _squares(xyxy: Float32) -> Float32:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 
 from pipeline.networks import Network
 from pipeline.stages.detect.boxes import detections, suppress
@@ -48,7 +47,9 @@ class Yunet:
         rows, columns = (-(-side // _STRIDES[-1]) * _STRIDES[-1] for side in (height, width))
         padded = cv2.copyMakeBorder(picture, 0, rows - height, 0, columns - width, cv2.BORDER_CONSTANT)
         answers = dict(zip(_OUTPUTS, self._network.run({"input": cv2.dnn.blobFromImage(padded)}, _OUTPUTS), strict=True))
-        levels = [_decode({part: answers[f"{part}_{stride}"][0] for part in _PARTS}, stride, columns, self._low_threshold) for stride in _STRIDES]
+        levels = [
+            _decode({part: answers[f"{part}_{stride}"][0] for part in _PARTS}, stride, columns, self._low_threshold) for stride in _STRIDES
+        ]
         xyxy, score, landmarks = (np.concatenate(part) for part in zip(*levels, strict=True))
         kept = suppress(xyxy, score, _MAX_IOU)
         return detections(xyxy[kept], score[kept], landmarks[kept], (width, height))
@@ -71,7 +72,7 @@ def _with_free_sides(model: bytes) -> bytes:
     """Return the network with height and width free: the fixed files fix them only in their declaration."""
     try:
         graph = onnx.load_model_from_string(model)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's own, which ships no types
         raise ValueError("expected an ONNX file") from error
     for port in graph.graph.input:
         for dimension, name in zip(port.type.tensor_type.shape.dim[2:], ("height", "width"), strict=False):
