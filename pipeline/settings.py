@@ -31,9 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
     # Where things lie
-    data_dir: Path = Field(default_factory=_default_data_dir, description="Everything that Headcount keeps lies below this folder.")
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Everything that is kept lies below this folder.")
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL 15 or later, postgresql://user:password@host/database; none: the embedded one."
+        None, description="postgresql://user:password@host/database, version 15 or later; none: the embedded one."
     )
     site: str = Field("default", min_length=1, description="The site to which new cameras belong.")
     site_timezone: str = Field("UTC", description="IANA time zone of a site that is made on the way, such as Europe/Budapest.")
@@ -41,25 +41,19 @@ class Settings(BaseSettings):
     # Segments and their log
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of a new embedded log.")
     segment_target_s: float = Field(2.0, gt=0, le=30, description="A segment is closed at the first keyframe after this time.")
-    segment_max_bytes: int = Field(
-        8 * 2**20, ge=2**16, le=2**30, description="The largest segment; the log's record limit follows from it."
-    )
+    segment_max_bytes: int = Field(8 * 2**20, ge=2**16, le=2**30, description="The largest segment; the log's limit follows from it.")
     segment_max_s: float = Field(30.0, gt=0, description="The longest segment of a live camera.")
     segment_max_frames: int = Field(750, ge=2, description="The longest segment of a file, in frames.")
     max_pixels: int = Field(50_000_000, ge=4096, description="Pictures with more pixels are refused before they are decoded.")
     retention_minutes: float = Field(60.0, gt=0, description="Encoded video is deleted from the log after this time.")
-    log_max_bytes: int = Field(20 * 2**30, ge=2**20, description="The embedded log's size limit; the oldest segments go first.")
-    uncommitted_max_bytes: int = Field(
-        64 * 2**20, ge=2**20, description="A file's ingest waits while its partition has more than this to do."
-    )
+    log_max_bytes: int = Field(20 * 2**30, ge=2**20, description="The embedded log's size limit; the oldest go first.")
+    uncommitted_max_bytes: int = Field(64 * 2**20, ge=2**20, description="A file's ingest waits while its partition has more to do.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Opening a network source gives up after this time.")
     read_timeout_s: float = Field(10.0, gt=0, description="A network source that sends nothing for this time is stalled.")
 
     # Analysis
     analysis_fps: float = Field(5.0, gt=0, le=60, description="Frames per second of stream time that are analysed.")
-    detector: Literal["auto", "yunet", "mtcnn", "haar"] = Field(
-        "auto", description="Face detector; auto: yunet where its file is at hand, else mtcnn."
-    )
+    detector: Literal["auto", "yunet", "mtcnn", "haar"] = Field("auto", description="auto: yunet where its file is at hand, else mtcnn.")
     detector_model: Path | None = Field(None, description="The YuNet file, where it is not to be downloaded.")
     detector_threshold: float = Field(0.6, gt=0, lt=1, description="Scores from here on begin a track.")
     detector_low_threshold: float = Field(0.3, gt=0, lt=1, description="Scores from here on may continue a track (second round).")

@@ -150,7 +150,7 @@ class Frame:
     @property
     def scale(self) -> float:
         """Full-resolution pixels per pixel of `small`."""
-        return self.picture.size_wh[0] / self.small.shape[1]
+        return self.picture.size_wh[0] / int(self.small.shape[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,6 @@ class FuseSums:
     weight: float = 0.0  # sum of crop qualities
     best_quality: float = 0.0  # 0..1
     age: float = 0.0  # sum of weight x expected age, years
-    age_squared: float = 0.0  # sum of weight x expected square of age
     p_female: float = 0.0  # sum of weight x P(female)
     bins: tuple[float, ...] = ()  # sum of weight x P(age bin); see stages/fuse.py for the edges
 
@@ -230,6 +229,7 @@ class Track:
     last_box: tuple[int, int, int, int]
     counted: bool  # False: the continuation of a visit that was cut for its length
     moved: bool  # it has left its place of birth
+    evidence: float  # what its detections' scores say for a face; infinity: confirmed
     sums: FuseSums = FuseSums()
     # What matching needs.
     number: int  # running number within the camera's session, for people to read

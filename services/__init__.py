@@ -1,0 +1,1 @@
+"""The processes: wiring and life cycle only."""

@@ -1,0 +1,1 @@
+"""One outside system each; an adapter is the only importer of its client."""
