@@ -1,0 +1,247 @@
+"""The embedded PostgreSQL: one cluster under the data folder, shared by all processes that use it; imports errors only.
+
+Every user of the cluster holds a shared `flock` on `postgres.lock`. Who lets go last stops the server. Starting is
+serialised by a second lock. The server listens on a Unix socket in a folder that only its user (and root) can enter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import shutil
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+import psycopg2
+from psycopg2 import sql
+
+from pipeline.adapters.postgres import programs
+from pipeline.adapters.postgres.account import Account
+from pipeline.adapters.postgres.socket_folder import socket_folder
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from psycopg2 import extensions
+
+SUPERUSER = "headcount"
+KEPT_DATABASE = "headcount"
+EPHEMERAL_PREFIX = "run_"  # databases of runs whose rows are not kept
+_START_TIMEOUT_S = 60.0
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server that this process starts, or joins when another process has started it.
+
+    Args:
+        data_dir: Holds the cluster in its folder `postgres`.
+        notice: Told, in one line, what a user should know of (a user made, a wait for a crashed server).
+    """
+
+    def __init__(self, data_dir: Path, notice: Callable[[str], None]) -> None:
+        self._data_dir = data_dir.absolute()
+        self._cluster = self._data_dir / "postgres"
+        self._notice = notice
+        self._use: int | None = None  # descriptor that holds the shared lock
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> str:
+        """Start or join the server; return the URL of the database whose rows are kept. Calling it again does nothing.
+
+        Raises:
+            ConfigurationError: The data folder, the cluster's version or the installation does not fit.
+            DatabaseUnavailableError: The server does not come up.
+        """
+        if self._use is None:
+            self._prepare()
+            with _locked(self._data_dir / "postgres-start.lock"):
+                self._join()
+        return self.url(KEPT_DATABASE)
+
+    def stop(self) -> None:
+        """Let go of the server, and stop it when nobody else uses it."""
+        if self._use is None:
+            return
+        if _try_exclusive(self._use):
+            self._control("stop", "-m", "fast")
+        os.close(self._use)
+        self._use = None
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database of the running server.
+
+        Raises:
+            DatabaseUnavailableError: The server does not run.
+        """
+        folder = _running_socket_folder(self._cluster)
+        if not folder:  # an empty host would lead to another PostgreSQL of this machine
+            raise DatabaseUnavailableError("the embedded database does not run: start it again")
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(folder, safe='')}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database and return its URL; names that begin with `run_` are dropped after their process is gone."""
+        self._administer(sql.SQL("CREATE DATABASE {}").format(_identifier(name)))
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with its connections, if it is there."""
+        self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_identifier(name)))
+
+    def databases(self) -> list[str]:
+        """Return the names of all databases but PostgreSQL's own."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1")
+            return [name for (name,) in cursor.fetchall()]
+
+    def psql_path(self) -> Path:
+        """Return the `psql` that comes with the server."""
+        return programs.bundled() / "bin" / "psql"
+
+    def _prepare(self) -> None:
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._account = Account(self._notice)
+        self._account.require_entry(self._data_dir)
+        self._programs = programs.usable(self._account, self._data_dir)
+
+    def _join(self) -> None:
+        use = os.open(self._data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            alone = _try_exclusive(use)
+            if not alone:
+                fcntl.flock(use, fcntl.LOCK_SH)  # waits for a process that is stopping the server
+            self._ensure_cluster()
+            self._ensure_running()
+            self._ensure_kept_database(drop_left_over=alone)
+            fcntl.flock(use, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(use)
+            raise
+        self._use = use
+
+    def _ensure_cluster(self) -> None:
+        if self._cluster.is_dir():
+            return _require_version(self._cluster)
+        fresh = self._cluster.with_name("postgres.new")  # renamed when complete: a killed initdb leaves no half cluster
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        self._account.own(fresh, 0o700)
+        options = ["--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--no-locale", "--no-instructions"]
+        made = self._account.run([self._programs / "initdb", *options, "-D", fresh])
+        if made.returncode:
+            raise ConfigurationError(f"cannot make a database in {self._data_dir}: {_last_line(made.stderr)}")
+        fresh.rename(self._cluster)
+        return None
+
+    def _ensure_running(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            refusal = self._launch()
+            if refusal is None:
+                return
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailableError(f"the embedded database does not start ({refusal}); see {self._cluster / 'server.log'}")
+            time.sleep(0.2)  # a crashed server's processes are still going away, or its recovery is under way
+
+    def _answers(self) -> bool:
+        try:
+            self.databases()
+        except DatabaseUnavailableError:
+            return False
+        return True
+
+    def _launch(self) -> str | None:
+        folder = socket_folder(self._data_dir, self._account)
+        settings = {"listen_addresses": "", "unix_socket_directories": f'"{folder}"', "unix_socket_permissions": "0700"}
+        options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
+        started = self._control("start", "-w", "-l", str(self._cluster / "server.log"), "-o", options)
+        return _last_line(started.stderr or started.stdout) if started.returncode else None
+
+    def _control(self, action: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return self._account.run([self._programs / "pg_ctl", action, "-D", self._cluster, *options])
+
+    def _ensure_kept_database(self, *, drop_left_over: bool) -> None:
+        present = self.databases()
+        if KEPT_DATABASE not in present:
+            self.create_database(KEPT_DATABASE)
+        for name in present if drop_left_over else ():
+            if name.startswith(EPHEMERAL_PREFIX):
+                self.drop_database(name)
+
+    def _administer(self, statement: sql.Composed) -> None:
+        with self._cursor() as cursor:
+            cursor.execute(statement)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[extensions.cursor]:
+        try:
+            connection = psycopg2.connect(self.url("postgres"), connect_timeout=10)
+        except psycopg2.OperationalError as error:
+            raise DatabaseUnavailableError(f"the embedded database does not answer: {_last_line(str(error))}") from None
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        except psycopg2.OperationalError as error:
+            raise DatabaseUnavailableError(f"the embedded database went away: {_last_line(str(error))}") from None
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_exclusive(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _require_version(cluster: Path) -> None:
+    version = (cluster / "PG_VERSION").read_text().strip() if (cluster / "PG_VERSION").exists() else "no known version"
+    if version != str(programs.MAJOR):
+        raise ConfigurationError(
+            f"{cluster} is a database of PostgreSQL {version}, and this Headcount brings {programs.MAJOR}: "
+            f"move that folder away to begin anew, or serve it with its own PostgreSQL and set HEADCOUNT_DATABASE_URL"
+        )
+
+
+def _running_socket_folder(cluster: Path) -> str:
+    try:
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[4] if len(lines) > 4 else ""  # noqa: PLR2004 - the fifth line, by PostgreSQL's miscadmin.h
+
+
+def _identifier(name: str) -> sql.Identifier:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"expected a database name of lower-case letters, digits and _, got {name!r}")
+    return sql.Identifier(name)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

@@ -1,0 +1,183 @@
+"""The fenced commit: visits, coverage, camera states and the position in one transaction. Imports types, errors and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, null, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from pipeline.adapters.postgres import rows
+from pipeline.adapters.postgres.months import Months
+from pipeline.adapters.postgres.schema import camera_state, coverage, coverage_reject, dead_letter, log_gap, log_partition, visit
+from pipeline.errors import FencedError
+from pipeline.metrics import FENCED, VISIT_CONFLICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement, Connection, Insert
+
+    from pipeline.adapters.postgres.database import Database
+    from pipeline.types import BatchResult, Claim, CoverageMinute, Visit
+
+
+class PostgresFacts:
+    """Implements `pipeline.ports.Facts` for one log and one worker.
+
+    Args:
+        log_id: Of the log whose partitions are claimed (`register_log`).
+        worker_id: This incarnation of the worker, under which the claims were taken.
+    """
+
+    def __init__(self, database: Database, *, log_id: int, worker_id: UUID) -> None:
+        self._database = database
+        self._log_id = log_id
+        self._worker_id = worker_id
+        self._months = Months(database)
+        self._advance_statement = (
+            update(log_partition)
+            .where(*self._guard())
+            .values(next_offset=bindparam("to"), crashes=0, suspect_offset=null(), suspect_count=0, updated_at=func.now())
+        )
+
+    def load(self, claim: Claim) -> dict[UUID, bytes]:
+        """Return the serialised camera states of the claim's partition."""
+        chosen = select(camera_state.c.camera_id, camera_state.c.state).where(
+            camera_state.c.log_id == self._log_id, camera_state.c.partition == claim.partition
+        )
+        with self._database.transaction() as connection:
+            return {camera_id: bytes(state) for camera_id, state in connection.execute(chosen)}
+
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+        """Write a batch and move the position, all or nothing, behind the fence (see `pipeline.ports.Facts`)."""
+        self._months.ensure(visit.started_at for visit in result.visits)
+        with self._database.transaction() as connection:
+            if self._advance(connection, claim, to_offset):
+                self._write(connection, claim.partition, result)
+                return replace(claim, next_offset=to_offset, crashes=0)
+        return self._refused(claim, to_offset)
+
+    def confirm(self, claim: Claim, to_offset: int) -> Claim:
+        """Return the claim at its committed position (see `pipeline.ports.Facts`).
+
+        Waits for a transaction of a lost connection that is still open in the server: the answer is final.
+        """
+        held = (
+            select(log_partition.c.holder, log_partition.c.epoch, log_partition.c.next_offset)
+            .where(log_partition.c.log_id == self._log_id, log_partition.c.partition == claim.partition)
+            .with_for_update()
+        )
+        with self._database.transaction() as connection:
+            holder, epoch, next_offset = connection.execute(held).one()
+        if (holder, epoch) != (self._worker_id, claim.epoch):
+            FENCED.inc()
+            raise FencedError(f"partition {claim.partition}: another worker holds the claim; offsets up to {to_offset} were not written")
+        return replace(claim, next_offset=next_offset, crashes=0 if next_offset == to_offset else claim.crashes)
+
+    def _guard(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions of the fence: the partition at the position that this claim, and no other, has read from."""
+        return (
+            log_partition.c.log_id == bindparam("log"),
+            log_partition.c.partition == bindparam("number"),
+            log_partition.c.holder == bindparam("me"),
+            log_partition.c.epoch == bindparam("claimed_epoch"),
+            log_partition.c.next_offset == bindparam("from"),
+        )
+
+    def _advance(self, connection: Connection, claim: Claim, to_offset: int) -> bool:
+        """Move the position, first of all: its row lock orders whoever else writes this partition."""
+        parameters: dict[str, Any] = {
+            "log": self._log_id,
+            "number": claim.partition,
+            "me": self._worker_id,
+            "claimed_epoch": claim.epoch,
+            "from": claim.next_offset,
+            "to": to_offset,
+        }
+        return connection.execute(self._advance_statement, parameters).rowcount == 1
+
+    def _write(self, connection: Connection, partition: int, result: BatchResult) -> None:
+        if result.visits:
+            _insert_visits(connection, result.visits)
+        if result.coverage:
+            _add_coverage(connection, rows.merged(result.coverage))
+        self._write_states(connection, partition, result.states)
+        if result.dead_letters:
+            letters = [rows.dead_letter_row(letter, self._log_id) for letter in result.dead_letters]
+            connection.execute(insert(dead_letter).values(letters).on_conflict_do_nothing())
+        if result.log_gaps:
+            gaps = [rows.log_gap_row(gap, self._log_id) for gap in result.log_gaps]
+            connection.execute(insert(log_gap).values(gaps).on_conflict_do_nothing())
+
+    def _write_states(self, connection: Connection, partition: int, states: Mapping[UUID, bytes | None]) -> None:
+        place = {"log_id": self._log_id, "partition": partition}
+        kept = [{**place, "camera_id": camera_id, "state": state} for camera_id, state in sorted(states.items()) if state is not None]
+        if kept:
+            connection.execute(_UPSERT_STATE, kept)
+        ended = sorted(camera_id for camera_id, state in states.items() if state is None)
+        if ended:
+            key = tuple_(camera_state.c.log_id, camera_state.c.partition)
+            connection.execute(
+                camera_state.delete().where(key == (self._log_id, partition), camera_state.c.camera_id.in_(ended)),
+            )
+
+    def _refused(self, claim: Claim, to_offset: int) -> Claim:
+        confirmed = self.confirm(claim, to_offset)
+        if confirmed.next_offset == to_offset:  # an earlier try of this commit had landed unseen
+            return confirmed
+        self._abandon(claim)
+        FENCED.inc()
+        raise FencedError(f"partition {claim.partition}: its position is {confirmed.next_offset}, not {claim.next_offset}; claim it again")
+
+    def _abandon(self, claim: Claim) -> None:
+        """Free a claim whose holder has lost its place, so that it is claimed anew with state and position of the database."""
+        mine = (
+            log_partition.c.log_id == self._log_id,
+            log_partition.c.partition == claim.partition,
+            log_partition.c.holder == self._worker_id,
+            log_partition.c.epoch == claim.epoch,
+        )
+        with self._database.transaction() as connection:
+            connection.execute(update(log_partition).where(*mine).values(holder=None))
+
+
+def _upsert_state() -> Insert:
+    statement = insert(camera_state)
+    return statement.on_conflict_do_update(index_elements=list(camera_state.primary_key), set_={"state": statement.excluded.state})
+
+
+def _upsert_coverage() -> Insert:
+    statement = insert(coverage)
+    added = {name: coverage.c[name] + statement.excluded[name] for name in rows.COUNTERS}
+    seconds = coverage.c.seconds.bitwise_or(statement.excluded.seconds)
+    return statement.on_conflict_do_update(
+        index_elements=list(coverage.primary_key), set_={"seconds": seconds, "level": statement.excluded.level, **added}
+    )
+
+
+def _upsert_reject() -> Insert:
+    statement = insert(coverage_reject)
+    return statement.on_conflict_do_update(
+        index_elements=list(coverage_reject.primary_key), set_={"n": coverage_reject.c.n + statement.excluded.n}
+    )
+
+
+_UPSERT_STATE = _upsert_state()
+_UPSERT_COVERAGE = _upsert_coverage()
+_UPSERT_REJECT = _upsert_reject()
+_INSERT_VISIT = insert(visit).on_conflict_do_nothing().returning(visit.c.visit_id)
+
+
+def _insert_visits(connection: Connection, visits: tuple[Visit, ...]) -> None:
+    inserted = connection.execute(_INSERT_VISIT, [rows.visit_row(visit) for visit in visits]).all()
+    VISIT_CONFLICTS.inc(len(visits) - len(inserted))
+
+
+def _add_coverage(connection: Connection, minutes: list[CoverageMinute]) -> None:
+    connection.execute(_UPSERT_COVERAGE, [rows.coverage_row(minute) for minute in minutes])
+    rejected = [row for minute in minutes for row in rows.reject_rows(minute)]
+    if rejected:
+        connection.execute(_UPSERT_REJECT, rejected)

@@ -1,0 +1,64 @@
+"""Databases for tests: one embedded server a session, and for each test a fresh copy of a migrated database."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg2
+import pytest
+
+from pipeline.adapters.postgres.database import Database
+from pipeline.adapters.postgres.embedded import EmbeddedPostgres
+from pipeline.adapters.postgres.migrate import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def server_dir() -> Iterator[Path]:
+    """A folder that the server's unprivileged user can enter, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="headcount-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_dir: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(server_dir / "data", notice=lambda _: None) as server:
+        migrate(server.create_database(TEMPLATE))
+        yield server
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a migrated, empty database."""
+    name = f"test_{uuid4().hex[:12]}"
+    connection = psycopg2.connect(postgres_server.url("postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    connection.close()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
