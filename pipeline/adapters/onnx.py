@@ -1,0 +1,76 @@
+"""Classifies crops in this process: ONNX Runtime on a model of a Triton repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.adapters.golden import check_golden, read_golden
+from pipeline.adapters.model_config import ModelConfig, Port, read_model_config
+from pipeline.errors import ConfigurationError, TransientError
+from pipeline.networks import Network
+from pipeline.stages.align import CROP_RECIPE
+from pipeline.types import Attributes, UInt8, check_array
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_INPUTS = (Port(name="face", data_type="TYPE_UINT8", dims=(112, 112, 3)),)
+_OUTPUTS = (Port(name="age_probs", data_type="TYPE_FP32", dims=(101,)), Port(name="gender_probs", data_type="TYPE_FP32", dims=(2,)))
+_TENSORS = {"TYPE_UINT8": "tensor(uint8)", "TYPE_FP32": "tensor(float)"}
+
+
+class OnnxClassifier:
+    """A `ports.Classifier`; safe to use from several threads.
+
+    Args:
+        repository: A Triton model repository.
+        model: A model in it; its newest version is taken.
+
+    Raises:
+        ConfigurationError: There is no such model, its files disagree or are damaged, it wants other crops, or it fails its self-test.
+    """
+
+    def __init__(self, repository: Path, model: str) -> None:
+        config = read_model_config(repository, model)
+        if config.crop_recipe != CROP_RECIPE:
+            raise ConfigurationError(f"the model {model} wants crops by {config.crop_recipe!r}, but they are cut by {CROP_RECIPE!r}")
+        self._network = _load(repository, config)
+        self._max_batch_size = config.max_batch_size
+        self.name = f"{config.name}:{config.version}/{config.crop_recipe}"
+        check_golden(self.classify, read_golden(repository / model), self.name)
+
+    def classify(self, crops: UInt8) -> Attributes:
+        """Classify (n, 112, 112, 3) uint8 RGB crops, n of 0 or more.
+
+        Raises:
+            ValueError: The crops have another shape or type.
+            TransientError: The answer holds NaN.
+        """
+        check_array("crops", crops, (None, *_INPUTS[0].dims), np.uint8)
+        starts = range(0, len(crops), self._max_batch_size)
+        parts = [self._network.run({"face": crops[i : i + self._max_batch_size]}, ["age_probs", "gender_probs"]) for i in starts]
+        age = np.concatenate([np.zeros((0, 101), np.float32), *(part[0] for part in parts)])
+        gender = np.concatenate([np.zeros((0, 2), np.float32), *(part[1] for part in parts)])
+        try:
+            return Attributes(age_probs=age, gender_probs=gender)
+        except ValueError as error:
+            raise TransientError(f"the model {self.name} gave a useless answer ({error})") from None
+
+
+def _load(repository: Path, config: ModelConfig) -> Network:
+    """Open the newest version; what the contract, the configuration and the network say of their ports must be the same."""
+    path = repository / config.name / str(config.version) / "model.onnx"
+    try:
+        network = Network(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be loaded ({error}); install the model again") from None
+    for side, contract, stated, real in (
+        ("inputs", _INPUTS, config.inputs, network.inputs),
+        ("outputs", _OUTPUTS, config.outputs, network.outputs),
+    ):
+        wanted = {port.name: (_TENSORS[port.data_type], port.dims) for port in contract}
+        if stated != contract or {name: (kind, shape[1:]) for name, (kind, shape) in real.items()} != wanted:
+            raise ConfigurationError(f"the model {config.name} has other {side} than the contract in triton_models/README.md")
+    return network
