@@ -43,7 +43,7 @@ class Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What was written down of a clip."""
+    """What was written down of a clip: a detector's boxes at full resolution, each one named, checked and mended by eye."""
 
     clip: str  # the file's name
     width_px: int
