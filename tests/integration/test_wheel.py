@@ -1,0 +1,40 @@
+"""The wheel carries what the installed program needs, and nothing of the tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], check=True)
+    (wheel,) = folder.glob("headcount-*.whl")
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.mark.parametrize("resource", ["migrations", "triton_models"])
+def test_resources_are_inside_whole(names: set[str], resource: str) -> None:
+    files = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / resource).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert files
+    assert {f"pipeline/_resources/{name}" for name in files} <= names
+
+
+def test_every_module_is_inside_and_typed(names: set[str]) -> None:
+    modules = {path.relative_to(ROOT).as_posix() for package in ("pipeline", "services") for path in (ROOT / package).rglob("*.py")}
+    assert modules | {"pipeline/py.typed", "services/py.typed"} <= names
+
+
+def test_licences_are_inside_and_tests_are_not(names: set[str]) -> None:
+    assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names}
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
