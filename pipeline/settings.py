@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     uncommitted_max_bytes: int = Field(64 * 2**20, ge=2**20, description="A file's ingest waits while its partition has more to do.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Opening a network source gives up after this time.")
     read_timeout_s: float = Field(10.0, gt=0, description="A network source that sends nothing for this time is stalled.")
+    tls_verify: bool = Field(True, description="Check the certificates of rtsps and https cameras.")  # noqa: FBT003 - a field's default
+    tls_ca_file: Path | None = Field(None, description="PEM file with the certificates to trust; none: the system's.")
 
     # Analysis
     analysis_fps: float = Field(5.0, gt=0, le=60, description="Frames per second of stream time that are analysed.")

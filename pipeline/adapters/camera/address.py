@@ -1,0 +1,36 @@
+"""Reads addresses of sources without ever showing what is secret in them; imports nothing of ours."""
+
+from __future__ import annotations
+
+import re
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._~/-]")
+HIDDEN = "***"
+
+
+def scheme_of(text: str) -> str | None:
+    """Return the scheme of a URL in lower case, None for a path."""
+    match = _SCHEME.match(text)
+    return match[1].lower() if match else None
+
+
+def redact(text: str) -> str:
+    """Return an address fit to be shown: without user, password, query and fragment; a path is returned as it is.
+
+    A password that was not percent-encoded may hold any of ``@ / ? # %``: everything up to the last ``@`` counts as secret.
+    """
+    match = _SCHEME.match(text)
+    if match is None:
+        return text
+    rest, has_secret = match[2], False
+    if "@" in rest:
+        rest, has_secret = rest.rpartition("@")[2], True
+    place, question, _ = rest.partition("?")
+    place = place.partition("#")[0]
+    host, slash, path = place.partition("/")
+    shown = host if _HOST.fullmatch(host) else HIDDEN
+    safe_path = "/".join(HIDDEN if _UNSAFE.search(part) else part for part in path.split("/"))
+    user = f"{HIDDEN}@" if has_secret else ""
+    return f"{match[1].lower()}://{user}{shown}{slash}{safe_path}{'?' + HIDDEN if question else ''}"

@@ -1,0 +1,97 @@
+"""Network cameras as sources of segments: connects, and connects again; imports the video package and its own."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from pipeline.adapters.camera.address import redact
+from pipeline.adapters.camera.connection import Connection
+from pipeline.adapters.camera.recording import RecordingReader, paced, written
+from pipeline.errors import SourceError
+from pipeline.types import to_us
+from pipeline.video.clock import FileClock, LiveClock
+from pipeline.video.write import SegmentWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from pipeline.adapters.camera.options import SourceOptions
+    from pipeline.ports import SourcePosition
+    from pipeline.types import Segment
+
+_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
+_QUIET_S = 20.0  # then open tracks may close
+_FATAL = frozenset({"keyframe_interval_too_long"})
+
+
+class LiveSource:
+    """A camera, or a recording, behind a URL; its sessions are given by the lease."""
+
+    session: int | None = None
+
+    def __init__(self, url: str, options: SourceOptions) -> None:
+        self._url = url
+        self._options = options
+        self._clock = LiveClock()
+        self._connection: Connection | None = None
+        self._sent_s: float | None = None  # when the last segment was given out
+
+    def segments(self, position: SourcePosition) -> Iterator[Segment]:
+        """Yield segments until the user stops or a recording ends, then an END record; one GAP record when the camera is quiet.
+
+        Raises:
+            SourceError: The first connection failed, or the camera's keyframes are too far apart.
+        """
+        writer = SegmentWriter(position=position, clock=self._clock)
+        failures = 0
+        while not self._options.stop.is_set():
+            before = writer.next_sequence
+            try:
+                if (yield from self._connect_and_read(writer)):
+                    break
+            except SourceError as error:
+                if writer.end_us == 0 or error.kind in _FATAL:
+                    raise
+                self._options.notice(f"{error}; connecting again")
+            failures = 0 if writer.next_sequence > before else failures + 1
+            yield from self._pause(writer, failures)
+            writer.reconnected = True
+        yield writer.end()
+
+    def close(self) -> None:
+        """Close the connection; only from the thread that reads it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect_and_read(self, writer: SegmentWriter) -> Generator[Segment, None, bool]:
+        """Yield the segments of one connection; return whether there will be no other."""
+        connection = self._connection = Connection(self._url, self._options)
+        try:
+            if connection.finite:
+                yield from self._recording(connection, writer)
+                return True
+            for segment in written(connection.runs(self._clock), writer):
+                self._sent_s = self._options.clock.monotonic()
+                yield segment
+        finally:
+            self.close()
+        return self._options.stop.is_set()
+
+    def _recording(self, connection: Connection, writer: SegmentWriter) -> Iterator[Segment]:
+        writer.clock = FileClock(to_us(self._options.start or self._options.clock.now()))
+        runs = RecordingReader(connection.container, redact(self._url), self._options).runs()
+        yield from paced(written(runs, writer), self._options)
+        if writer.next_sequence == 0:
+            raise SourceError("not_a_video", f"{redact(self._url)}: no picture could be read")
+
+    def _pause(self, writer: SegmentWriter, failures: int) -> Iterator[Segment]:
+        """Wait before the next connection, longer after each failure; say once when the camera has been quiet."""
+        backoff_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**failures)
+        self._options.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+        if self._sent_s is not None and self._options.clock.monotonic() - self._sent_s > _QUIET_S:
+            self._sent_s = None
+            until_us = to_us(self._options.clock.now()) - round(_QUIET_S * 1e6)
+            self._clock.hold(until_us)
+            yield writer.gap(until_us)
