@@ -1,0 +1,138 @@
+"""One claimed partition at work: read, observe, classify, conclude, commit; sequential, at most one uncommitted batch."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.errors import DatabaseUnavailableError, OffsetOutOfRangeError, TransientError
+from pipeline.state import decode_state
+from pipeline.types import LogGap
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    from pipeline.engine import Engine
+    from pipeline.ports import Classifier, Clock, Facts, SegmentLog
+    from pipeline.settings import Settings
+    from pipeline.types import Attributes, BatchResult, CameraState, Claim, StoredRecord, UInt8
+
+T = TypeVar("T")
+
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What every lane of a worker works with."""
+
+    log: SegmentLog
+    facts: Facts
+    engine: Engine
+    classifier: Classifier
+    settings: Settings
+    clock: Clock
+    stop: threading.Event
+    at: Callable[[str], None]  # told each point at which a crash is interesting; tests stop there
+
+
+class Lane:
+    """A partition between claim and release. Used by one thread at a time.
+
+    Args:
+        claim: The right to write the partition, at its committed position.
+        equipment: Shared by all lanes.
+    """
+
+    def __init__(self, claim: Claim, equipment: Equipment) -> None:
+        self.claim = claim
+        self._with = equipment
+        self._queue: deque[StoredRecord] = deque()
+        self._states: dict[UUID, CameraState] | None = None
+
+    def has_work(self) -> bool:
+        """Say whether there is a record to read."""
+        return bool(self._queue) or self._with.log.latest(self.claim.partition) > self.claim.next_offset
+
+    def work(self) -> BatchResult | None:
+        """Analyse and commit one batch; None where the work was begun anew because the database lost it.
+
+        Raises:
+            FencedError: The claim is another's; the lane must be dropped.
+            TransientError: Stopped while the outside world was away; nothing is lost.
+        """
+        self._load()
+        gaps = self._fill()
+        seen = self._with.engine.observe(self._states or {}, self._until_due())
+        answers = self._patiently(lambda: self._classify(seen.crops))
+        conclusion = self._with.engine.conclude(seen, answers, gaps)
+        to_offset = max(seen.next_offset, *(gap.to_offset for gap in gaps), self.claim.next_offset)
+        self._with.at("before_commit")
+        if not self._commit(to_offset, conclusion.result):
+            return None
+        self._with.at("after_commit")
+        self._states = dict(conclusion.states)
+        return conclusion.result
+
+    def _load(self) -> None:
+        if self._states is None:
+            stored = self._patiently(lambda: self._with.facts.load(self.claim))
+            self._states = {camera_id: decode_state(data) for camera_id, data in stored.items()}
+
+    def _fill(self) -> tuple[LogGap, ...]:
+        """Read a batch where none is left over; return what the log no longer had."""
+        if self._queue:
+            return ()
+        settings, partition, offset = self._with.settings, self.claim.partition, self.claim.next_offset
+        gaps: tuple[LogGap, ...] = ()
+        try:
+            records = self._read(offset)
+        except OffsetOutOfRangeError as error:
+            if offset > error.latest:
+                raise  # the log is shorter than what was committed: it is not the log that we know
+            gaps = (LogGap(partition=partition, from_offset=offset, to_offset=error.earliest, reason="retention"),)
+            records = self._read(error.earliest)
+        self._queue.extend(itertools.islice(records, settings.commit_segments))
+        return gaps
+
+    def _read(self, offset: int) -> list[StoredRecord]:
+        max_bytes = self._with.settings.batch_max_bytes
+        return list(self._patiently(lambda: self._with.log.read(self.claim.partition, offset, max_bytes=max_bytes, timeout_s=0.0)))
+
+    def _until_due(self) -> Iterator[StoredRecord]:
+        """Yield the queue's records until a commit is due or the worker stops; at least one, so that work goes on."""
+        due = self._with.clock.monotonic() + self._with.settings.commit_s
+        while self._queue:
+            yield self._queue.popleft()
+            if self._with.stop.is_set() or self._with.clock.monotonic() >= due:
+                return
+
+    def _classify(self, crops: UInt8) -> Attributes:
+        return self._with.classifier.classify(crops)
+
+    def _commit(self, to_offset: int, result: BatchResult) -> bool:
+        """Commit; after a lost connection ask what became of it. False: it did not land, begin anew from what is stored."""
+        try:
+            self.claim = self._with.facts.commit(self.claim, to_offset, result)
+        except DatabaseUnavailableError:
+            self.claim = self._patiently(lambda: self._with.facts.confirm(self.claim, to_offset))
+            if self.claim.next_offset != to_offset:
+                self._queue.clear()
+                self._states = None
+                return False
+        return True
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        """Try again while the outside world is away, until the worker is told to stop."""
+        for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
+            try:
+                return attempt()
+            except TransientError:
+                if self._with.stop.is_set():
+                    raise
+                self._with.clock.sleep(delay_s)
+        raise AssertionError

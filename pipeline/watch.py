@@ -1,0 +1,195 @@
+"""Looks at one segment's video: decode, detect, track, align, choose, frame by frame; pure but for kept scalers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.stages.align import align
+from pipeline.stages.choose import CropGate, Rejection, crop_quality
+from pipeline.stages.colours import coarse_colours
+from pipeline.stages.decode import DecodeOptions, Decoder
+from pipeline.stages.suppress import hair
+from pipeline.stages.track import Sight, close_all, step
+from pipeline.tally import Tally
+from pipeline.types import Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from pipeline.ports import Detector
+    from pipeline.settings import Settings
+    from pipeline.stages.decode import DecodeOutcome
+    from pipeline.stages.track import Closed
+    from pipeline.types import CameraState, Frame, Segment, Track, UInt8
+
+MAX_CROPS = 32
+"""At most so many crops of a track are classified; more would cost and not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """A crop that is worth classifying."""
+
+    visit_id: UUID
+    quality: float  # 0..1
+    crop: UInt8 = field(repr=False)  # (112, 112, 3) RGB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTrace:
+    """An analysed frame, for people to look at."""
+
+    camera_id: UUID
+    captured_us: int
+    pts_us: int
+    detections: Detections
+    tracks: tuple[Track | None, ...]  # per detection
+    open_tracks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a segment showed."""
+
+    state: CameraState
+    closed: tuple[Closed, ...]
+    observations: tuple[Observation, ...]
+    tally: Tally
+    fault: str | None  # why the segment, or the rest of it, could not be analysed
+
+
+class Watch:
+    """Looks at segments. Safe to use from several threads, one per camera at a time.
+
+    Args:
+        detector: Finds the faces.
+        settings: What is looked at.
+        trace: Told each analysed frame.
+    """
+
+    def __init__(self, detector: Detector, settings: Settings, trace: Callable[[FrameTrace], None] | None) -> None:
+        self._detector = detector
+        self._settings = settings
+        self._trace = trace
+        self._options = DecodeOptions.of(settings.analysis_fps, settings.detect_side_px, settings.max_pixels)
+        self._gate = CropGate(min_face_px=settings.crop_min_face_px, min_quality=settings.crop_min_quality)
+        self._decoders: dict[UUID, Decoder] = {}
+
+    def look(self, state: CameraState, segment: Segment) -> View:
+        """Analyse a segment from a camera's state on; what it holds cannot make this fail."""
+        decoder = self._decoders.setdefault(segment.camera_id, Decoder(self._options))
+        decoding = decoder.decode(segment, state.last_us or None)
+        glance = _Glance(state, segment)
+        for frame in decoding:
+            self._see(glance, frame)
+        return glance.view(decoding.outcome)
+
+    def _see(self, glance: _Glance, frame: Frame) -> None:
+        if frame.picture.size_wh != glance.state.size_wh:
+            glance.resize(frame.picture.size_wh, self._settings)
+        found = self._detect(glance, frame)
+        sight = Sight(
+            camera_id=glance.camera_id,
+            sequence=glance.state.sequence,
+            pts_us=frame.pts_us,
+            captured_us=frame.captured_us,
+            detections=found,
+            colours=tuple(coarse_colours(frame.small, box / frame.scale) for box in found.xyxy),
+        )
+        taken = step(glance.state, sight, self._settings)
+        glance.state = taken.state
+        glance.closed += taken.closed
+        for row, track in enumerate(taken.tracks):
+            if track is None:
+                glance.reject(frame, "low_score")
+            elif track.counted and track.crops < MAX_CROPS:
+                self._consider(glance, frame, found[row : row + 1], track)
+        if self._trace is not None:
+            self._trace(_traced(glance, frame, found, taken.tracks))
+
+    def _detect(self, glance: _Glance, frame: Frame) -> Detections:
+        """Return the faces in pixels of the full picture, without those that are another face's hair."""
+        found = self._detector.detect(frame.small)
+        is_hair = hair(found)
+        glance.reject(frame, "hair", int(is_hair.sum()))
+        found = found[~is_hair]
+        scale = np.float32(frame.scale)
+        high = int((found.score >= self._settings.detector_threshold).sum())
+        glance.tally.count(glance.camera_id, frame.captured_us, "frames_analysed")
+        glance.tally.count(glance.camera_id, frame.captured_us, "detections", high)
+        return Detections(xyxy=found.xyxy * scale, score=found.score, landmarks=found.landmarks * scale)
+
+    def _consider(self, glance: _Glance, frame: Frame, face: Detections, track: Track) -> None:
+        """Keep a face's crop if it is the best of its track in this second of stream time."""
+        box, landmarks = face.xyxy[0], face.landmarks[0]
+        if self._gate.too_small(box):
+            glance.reject(frame, Rejection.TOO_SMALL)
+            return
+        crop = align(frame.picture, box, landmarks)
+        quality = crop_quality(crop, box, landmarks, float(face.score[0]), frame.picture.size_wh)
+        rejection = self._gate.rejection(quality)
+        if rejection is None:
+            glance.offer(frame, Observation(visit_id=track.visit_id, quality=quality.value, crop=crop))
+        else:
+            glance.reject(frame, rejection)
+
+
+class _Glance:
+    """What one segment has shown so far."""
+
+    def __init__(self, state: CameraState, segment: Segment) -> None:
+        self.camera_id = segment.camera_id
+        self.state = state
+        self.closed: tuple[Closed, ...] = ()
+        self.tally = Tally()
+        self._segment = segment
+        self._best: dict[tuple[int, UUID], Observation] = {}
+
+    def reject(self, frame: Frame, reason: str, number: int = 1) -> None:
+        self.tally.reject(self.camera_id, frame.captured_us, reason, number)
+
+    def resize(self, size_wh: tuple[int, int], settings: Settings) -> None:
+        """End the tracks: where they were means nothing in a picture of another size."""
+        self.state, closed = close_all(replace(self.state, size_wh=size_wh), settings)
+        self.closed += closed
+
+    def offer(self, frame: Frame, observation: Observation) -> None:
+        key = (frame.captured_us // 1_000_000, observation.visit_id)
+        best = self._best.get(key)
+        if best is None or observation.quality > best.quality:
+            self._best[key] = observation
+
+    def view(self, outcome: DecodeOutcome) -> View:
+        """Return what the whole segment showed; the order of the observations depends on nothing but the video."""
+        start_us = self._segment.captured_us
+        for from_us, to_us in outcome.observed:
+            self.tally.observe(self.camera_id, from_us, to_us)
+        self.tally.count(self.camera_id, start_us, "segments")
+        self.tally.count(self.camera_id, start_us, "frames_decoded", outcome.frames_decoded)
+        self.tally.reject(self.camera_id, start_us, "late_frame", outcome.frames_late)
+        observations = tuple(self._best[key] for key in sorted(self._best))
+        crops = Counter(observation.visit_id for observation in observations)
+        tracks = tuple(replace(track, crops=track.crops + crops[track.visit_id]) for track in self.state.tracks)
+        return View(
+            state=replace(self.state, tracks=tracks, last_us=outcome.last_us or self.state.last_us),
+            closed=self.closed,
+            observations=observations,
+            tally=self.tally,
+            fault=outcome.reason,
+        )
+
+
+def _traced(glance: _Glance, frame: Frame, found: Detections, tracks: tuple[Track | None, ...]) -> FrameTrace:
+    return FrameTrace(
+        camera_id=glance.camera_id,
+        captured_us=frame.captured_us,
+        pts_us=frame.pts_us,
+        detections=found,
+        tracks=tracks,
+        open_tracks=len(glance.state.tracks),
+    )

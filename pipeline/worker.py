@@ -1,0 +1,136 @@
+"""The worker's loop: claims partitions, works their lanes side by side, gives them back; knows the ports only."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseUnavailableError, FencedError, SupersededError, TransientError
+from pipeline.lane import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from pipeline.lane import Equipment
+    from pipeline.ports import Claims
+    from pipeline.types import BatchResult
+
+_TICK_S = 0.05
+_CLAIM_EVERY_S = 1.0
+
+
+class Worker:
+    """Analyses the partitions that it can claim until it is told to stop.
+
+    Args:
+        claims: Of one log, in this worker's slot.
+        equipment: What its lanes work with; its `stop` event ends the worker after the batches in hand.
+        on_commit: Told each committed batch; from any thread.
+    """
+
+    def __init__(self, claims: Claims, equipment: Equipment, on_commit: Callable[[BatchResult], None] = lambda _: None) -> None:
+        self._claims = claims
+        self._with = equipment
+        self._on_commit = on_commit
+        self._lanes: dict[int, Lane] = {}
+        self._running: dict[int, Future[None]] = {}
+        self._superseded = threading.Event()
+        self._claim_due = 0.0
+        self._surplus = 0
+
+    def run(self, *, until_end: bool = False) -> None:
+        """Work until `stop` is set, or with `until_end` until everything that can be claimed is analysed.
+
+        Raises:
+            SupersededError: A newer incarnation runs in this slot; the process must exit.
+        """
+        finished = threading.Event()
+        renewer = threading.Thread(target=self._renew, args=(finished,), name="renew", daemon=True)
+        renewer.start()
+        try:
+            with ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane") as pool:
+                while not (self._with.stop.is_set() or self._superseded.is_set()):
+                    self._tick(pool)
+                    if until_end and self._idle() and not self._acquire():
+                        break
+                    self._with.stop.wait(_TICK_S)
+                self._finish()
+        finally:
+            finished.set()
+            renewer.join()
+        if self._superseded.is_set():
+            raise SupersededError("another worker was started in this slot; this one has given way")
+
+    def _tick(self, pool: ThreadPoolExecutor) -> None:
+        """Collect finished batches, claim, and set the idle lanes that have work to it."""
+        self._collect()
+        if self._with.clock.monotonic() >= self._claim_due:
+            self._acquire()
+        self._give_surplus_back()
+        for partition, lane in self._lanes.items():
+            if len(self._running) < self._with.settings.lanes and partition not in self._running and lane.has_work():
+                self._running[partition] = pool.submit(self._work, lane)
+
+    def _idle(self) -> bool:
+        return not self._running and not any(lane.has_work() for lane in self._lanes.values())
+
+    def _work(self, lane: Lane) -> None:
+        result = lane.work()
+        if result is not None:
+            self._on_commit(result)
+
+    def _collect(self) -> None:
+        for partition, future in list(self._running.items()):
+            if not future.done():
+                continue
+            del self._running[partition]
+            try:
+                future.result()
+            except SupersededError:
+                self._superseded.set()
+            except FencedError:
+                del self._lanes[partition]
+
+    def _acquire(self) -> bool:
+        """Claim what is free up to the fair share, or give the surplus to a worker that joined; say whether a claim came."""
+        self._claim_due = self._with.clock.monotonic() + _CLAIM_EVERY_S
+        try:
+            claims = self._claims.acquire()
+            self._surplus = self._claims.surplus(len(self._lanes) + len(claims))
+        except DatabaseUnavailableError:
+            return False
+        for claim in claims:
+            self._lanes[claim.partition] = Lane(claim, self._with)
+            self._with.at("after_claim")
+        return bool(claims)
+
+    def _give_surplus_back(self) -> None:
+        between_batches = [partition for partition in self._lanes if partition not in self._running]
+        for partition in between_batches[: self._surplus]:
+            with suppress(DatabaseUnavailableError):
+                self._claims.release(self._lanes.pop(partition).claim)
+            self._surplus -= 1
+
+    def _finish(self) -> None:
+        """Wait for the batches in hand, then give the partitions back."""
+        self._with.stop.set()
+        wait(self._running.values(), timeout=self._with.settings.stop_timeout_s)
+        with suppress(TransientError):  # the outside world is away: what was in hand is still in the log
+            self._collect()
+        for partition, lane in self._lanes.items():
+            if partition not in self._running:
+                with suppress(DatabaseUnavailableError):  # the claim lapses by itself
+                    self._claims.release(lane.claim)
+
+    def _renew(self, finished: threading.Event) -> None:
+        while not finished.wait(self._with.settings.renew_s):
+            try:
+                self._claims.renew()
+            except SupersededError:
+                self._superseded.set()
+                return
+            except DatabaseUnavailableError:
+                continue  # the fence refuses what a lapsed claim would write

@@ -1,0 +1,202 @@
+"""The only place where adapters are constructed: settings in, a column of them out."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from pipeline.adapters.detectors import make_detector
+from pipeline.adapters.locallog import LocalLog, LogLimits
+from pipeline.adapters.onnx import OnnxClassifier
+from pipeline.adapters.postgres.claims import PostgresClaims, enrol
+from pipeline.adapters.postgres.database import Database
+from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgres
+from pipeline.adapters.postgres.facts import PostgresFacts
+from pipeline.adapters.postgres.logs import register_log
+from pipeline.adapters.postgres.migrate import migrate
+from pipeline.adapters.postgres.registry import PostgresRegistry
+from pipeline.adapters.postgres.report import PostgresReport
+from pipeline.engine import Engine
+from pipeline.errors import DatabaseUnavailableError
+from pipeline.lane import Equipment
+from pipeline.resources import resource
+from pipeline.worker import Worker
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pipeline.ports import Classifier, Clock, SegmentLog
+    from pipeline.settings import Settings
+    from pipeline.types import BatchResult
+    from pipeline.watch import FrameTrace
+
+_HEADER_BYTES = 4096  # what a record's headers may add to the largest segment
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the UTC instant."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where rows and segments lie."""
+
+    database_url: str  # holds a password: never to be shown
+    log_path: Path
+    kept: bool  # False: gone with the run
+
+
+@contextmanager
+def open_place(settings: Settings, notice: Callable[[str], None], *, kept: bool) -> Iterator[Place]:
+    """Yield a migrated database and a folder for the log: the user's own, the kept embedded ones, or new ones for this run.
+
+    Raises:
+        ConfigurationError: The database or the data folder cannot be used as they are.
+        DatabaseUnavailableError: The database does not answer.
+    """
+    with ExitStack() as stack:
+        if settings.database_url is not None:
+            place = Place(database_url=settings.database_url.get_secret_value(), log_path=settings.data_dir / "log", kept=True)
+        else:
+            server = stack.enter_context(EmbeddedPostgres(settings.data_dir, notice))
+            make = partial(_kept_place, server, settings) if kept else partial(_passing_place, server, settings, stack)
+            place = make()
+        migrate(place.database_url)
+        yield place
+
+
+def _kept_place(server: EmbeddedPostgres, settings: Settings) -> Place:
+    return Place(database_url=server.start(), log_path=settings.data_dir / "log", kept=True)
+
+
+def _passing_place(server: EmbeddedPostgres, settings: Settings, stack: ExitStack) -> Place:
+    """Make a database and a log for this run alone; sweep out what killed runs left."""
+    runs = settings.data_dir / "runs"
+    for left_over in runs.glob(EPHEMERAL_PREFIX + "*"):
+        if left_over.name not in server.databases():
+            shutil.rmtree(left_over, ignore_errors=True)
+    name = f"{EPHEMERAL_PREFIX}{uuid4().hex[:12]}"
+    url = server.create_database(name)
+    stack.callback(server.drop_database, name)
+    stack.callback(shutil.rmtree, runs / name, ignore_errors=True)
+    return Place(database_url=url, log_path=runs / name, kept=False)
+
+
+def log_limits(settings: Settings) -> LogLimits:
+    """Return what the writer of the embedded log keeps to."""
+    return LogLimits(
+        partitions=settings.partitions,
+        retention_s=settings.retention_minutes * 60,
+        max_bytes=settings.log_max_bytes,
+        max_record_bytes=settings.segment_max_bytes + _HEADER_BYTES,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One log, one database and what connects them."""
+
+    settings: Settings
+    place: Place
+    clock: Clock
+    log: SegmentLog
+    database: Database
+    log_id: int
+
+    def registry(self) -> PostgresRegistry:
+        """Return the cameras, for one ingest process."""
+        return PostgresRegistry(
+            self.database,
+            log_id=self.log_id,
+            site=self.settings.site,
+            time_zone=self.settings.site_timezone,
+            ttl_s=self.settings.claim_ttl_s,
+        )
+
+    def report(self) -> PostgresReport:
+        """Return the reader of what was committed."""
+        return PostgresReport(self.database)
+
+
+@contextmanager
+def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterator[Column]:
+    """Open the log and the database of a place; one process at a time may write the log."""
+    clock = SystemClock()
+    with ExitStack() as stack:
+        limits = log_limits(settings) if writes_log else None
+        log = stack.enter_context(LocalLog(place.log_path, clock=clock, limits=limits))
+        database = Database(place.database_url, pool_size=settings.lanes + 2)
+        stack.callback(database.close)
+        log_id = register_log(database, log.uid(), [log.earliest(partition) for partition in range(log.partitions)])
+        yield Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brain:
+    """The loaded models, ready to look at records."""
+
+    engine: Engine
+    classifier: Classifier
+
+
+def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callable[[FrameTrace], None] | None = None) -> Brain:
+    """Load the detector and the model; each tests itself.
+
+    Raises:
+        ConfigurationError: A model that was asked for is missing or is not what it should be.
+    """
+    classifier = OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model)
+    engine = Engine(make_detector(settings, notice), classifier.name, settings, trace)
+    return Brain(engine=engine, classifier=classifier)
+
+
+@contextmanager
+def open_worker(
+    column: Column,
+    brain: Brain,
+    stop: threading.Event,
+    *,
+    slot: str,
+    on_commit: Callable[[BatchResult], None] = lambda _: None,
+    at: Callable[[str], None] = lambda _: None,
+) -> Iterator[Worker]:
+    """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
+    heartbeat = Database(column.place.database_url, pool_size=1)  # its own: renewing never waits for a lane
+    try:
+        incarnation = enrol(heartbeat, slot=slot, log_id=column.log_id)
+        claims = PostgresClaims(heartbeat, incarnation, ttl_s=column.settings.claim_ttl_s)
+        equipment = Equipment(
+            log=column.log,
+            facts=PostgresFacts(column.database, log_id=column.log_id, worker_id=incarnation.worker_id),
+            engine=brain.engine,
+            classifier=brain.classifier,
+            settings=column.settings,
+            clock=column.clock,
+            stop=stop,
+            at=at,
+        )
+        yield Worker(claims, equipment, on_commit)
+        with suppress(DatabaseUnavailableError):  # the slot lapses by itself
+            claims.leave()
+    finally:
+        heartbeat.close()
