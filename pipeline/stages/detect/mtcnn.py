@@ -32,6 +32,8 @@ _MAX_IOU_IN_SCALE = 0.5
 _MAX_IOU = 0.7
 _REFINED_SIDE_PX = 24
 _OUTPUT_SIDE_PX = 48
+# The output network is surer of itself than YuNet: cubed, a score of 0.6 is its 0.84 (the paper's code asks for 0.7 to 0.8).
+_SCORE_POWER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class MtcnnWeights:
 
 
 class Mtcnn:
-    """MTCNN for faces from 20 pixels on; `score` is the output network's."""
+    """MTCNN for faces from 20 pixels on; `score` is the output network's probability, cubed to compare with YuNet's."""
 
     def __init__(self, weights: MtcnnWeights, *, name: str, low_threshold: float) -> None:
         self._propose = proposal_network(weights.proposal)
@@ -61,7 +63,7 @@ class Mtcnn:
         if not len(candidates):
             return Detections.none()
         offsets, points, probabilities = self._output.run({"patches": _patches(rgb, candidates, _OUTPUT_SIDE_PX)})
-        score = probabilities[:, 1]
+        score = probabilities[:, 1] ** _SCORE_POWER
         sides = candidates[:, 2:] - candidates[:, :2]
         landmarks = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + candidates[:, None, :2]
         xyxy = _moved(candidates, offsets)
