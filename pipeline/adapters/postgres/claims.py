@@ -34,20 +34,24 @@ SELECT CEIL((SELECT count(*) FROM log_partition WHERE log_id = :log)::numeric / 
 _SURPLUS = text(f"SELECT GREATEST(0, :held - ({_FAIR_SHARE}))::integer")
 
 # After a restart of the server nobody could renew for a while: a claim is overdue only when the server itself is older.
-# SKIP LOCKED keeps a worker that is stopped inside its transaction from blocking this one.
+# SKIP LOCKED keeps a worker that is stopped inside its transaction from blocking this one. The epoch is compared again under
+# the lock: PostgreSQL re-checks a row that changed meanwhile against the old row of a join, where its new holder is unknown.
 _ACQUIRE = text(f"""
-WITH free AS (
-    SELECT p.log_id, p.partition FROM log_partition p LEFT JOIN worker w ON w.worker_id = p.holder
+WITH candidate AS MATERIALIZED (
+    SELECT p.partition, p.epoch FROM log_partition p LEFT JOIN worker w ON w.worker_id = p.holder
     WHERE p.log_id = :log
       AND (w.worker_id IS NULL
            OR (w.seen_at < now() - make_interval(secs => :ttl) AND pg_postmaster_start_time() < now() - make_interval(secs => :ttl)))
-      AND EXISTS (SELECT 1 FROM worker m WHERE m.slot = :slot AND m.worker_id = :me)
+      AND EXISTS (SELECT 1 FROM worker m WHERE m.slot = :slot AND m.worker_id = :me)),
+free AS (
+    SELECT p.partition FROM log_partition p JOIN candidate c ON c.partition = p.partition AND c.epoch = p.epoch
+    WHERE p.log_id = :log
     ORDER BY p.partition
     LIMIT GREATEST(0, ({_FAIR_SHARE}) - (SELECT count(*) FROM log_partition WHERE log_id = :log AND holder = :me))
     FOR UPDATE OF p SKIP LOCKED)
 UPDATE log_partition p
 SET holder = :me, epoch = p.epoch + 1, crashes = CASE WHEN p.holder IS NULL THEN p.crashes ELSE p.crashes + 1 END
-FROM free WHERE (p.log_id, p.partition) = (free.log_id, free.partition)
+FROM free WHERE p.log_id = :log AND p.partition = free.partition
 RETURNING p.partition, p.epoch, p.next_offset, p.crashes
 """)  # noqa: S608 - made of constants
 _RELEASE = text("UPDATE log_partition SET holder = NULL WHERE log_id = :log AND partition = :partition AND holder = :me AND epoch = :epoch")
