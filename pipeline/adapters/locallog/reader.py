@@ -8,6 +8,7 @@ to grow no more.
 from __future__ import annotations
 
 import bisect
+import errno
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,7 +43,7 @@ class PartitionReader:
         Raises:
             OSError: The partition cannot be read.
         """
-        return data_bases(self._folder)[0]
+        return self._bases()[0]
 
     def latest(self) -> int:
         """Return the offset behind the last whole frame.
@@ -63,9 +64,14 @@ class PartitionReader:
 
     def _look(self, look: Callable[[list[int]], _T]) -> _T:
         try:
-            return look(data_bases(self._folder))
+            return look(self._bases())
         except FileNotFoundError:  # retention took a file between the listing and its opening
-            return look(data_bases(self._folder))
+            return look(self._bases())
+
+    def _bases(self) -> list[int]:
+        if bases := data_bases(self._folder):
+            return bases
+        raise FileNotFoundError(errno.ENOENT, "its writer has not made this partition yet", str(self._folder))
 
     def _latest(self, bases: list[int]) -> int:
         offset = self._marks.nearest(bases[-1], _PAST_ALL).offset

@@ -139,19 +139,22 @@ class PartitionWriter:
 
     def _begin_file(self) -> None:
         """Begin the file whose name keeps the next offset, whatever becomes of the others."""
-        descriptor = self._open(self._next)
+        descriptor, base = self._open(self._next), self._base
         os.close(self._descriptor)
-        if self._size:
-            self._newest_ms[self._base] = self._last_ms
-        else:
-            data_path(self._folder, self._base).unlink()
+        was_empty, self._newest_ms[base] = self._size == 0, self._last_ms
         self._descriptor, self._base = descriptor, self._next
         self._size = self._first_ms = self._last_ms = 0
+        if was_empty:  # else the earliest offset would be one that no record has
+            data_path(self._folder, base).unlink(missing_ok=True)
 
     def _open(self, base: int) -> int:
         descriptor = os.open(data_path(self._folder, base), os.O_RDWR | os.O_CREAT, 0o600)
-        if self._rolling.fsync:
-            sync_folder(self._folder)
+        try:
+            if self._rolling.fsync:
+                sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def _write(self, frame: bytes) -> None:
