@@ -105,6 +105,7 @@ def _driver_url(url: str) -> URL:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # their messages may quote the password
         parsed = None
-    if parsed is None or parsed.get_backend_name() not in {"postgresql", "postgres"}:
+    # A second @ stands in a password that was not encoded: what follows the first would be taken, and shown, for the host.
+    if parsed is None or url.count("@") > 1 or parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise ConfigurationError("HEADCOUNT_DATABASE_URL: expected postgresql://user:password@host/database (percent-encode the password)")
     return parsed.set(drivername="postgresql+psycopg2")

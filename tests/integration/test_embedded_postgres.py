@@ -1,0 +1,156 @@
+"""The embedded server's life: started once, shared, stopped by the last, restarted after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+import pytest
+
+from pipeline.adapters.postgres.embedded import EmbeddedPostgres
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+
+
+def embedded(data_dir: Path) -> EmbeddedPostgres:
+    return EmbeddedPostgres(data_dir, notice=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def own_dir() -> Iterator[Path]:
+    """A data folder of this module, because its server is stopped and killed."""
+    with tempfile.TemporaryDirectory(prefix="headcount-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
+
+
+def answer(url: str, statement: str) -> object:
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            row = cursor.fetchone()
+            assert row is not None
+            return row[0]
+    finally:
+        connection.close()
+
+
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def test_it_listens_nowhere_but_in_a_closed_folder(own_dir: Path) -> None:
+    with embedded(own_dir) as server:
+        url = server.url("headcount")
+        assert answer(url, "SHOW listen_addresses") == ""
+        folder = Path(str(answer(url, "SHOW unix_socket_directories")).strip('"'))
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert folder.is_relative_to(own_dir)
+        assert server.databases() == ["headcount"]
+
+
+def test_the_last_one_out_stops_it(own_dir: Path) -> None:
+    first, second = embedded(own_dir), embedded(own_dir)
+    url = first.start()
+    assert second.start() == url
+    first.stop()
+    assert answer(url, "SELECT 1") == 1
+    second.stop()
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(url)
+    with pytest.raises(DatabaseUnavailableError, match="start it again"):
+        first.url("headcount")
+
+
+def test_another_process_keeps_it_running(own_dir: Path) -> None:
+    holder = (
+        "import sys; from pathlib import Path; from pipeline.adapters.postgres.embedded import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(Path(sys.argv[1]), notice=print): print('ready', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, str(own_dir)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        server = embedded(own_dir)
+        url = server.start()
+        server.create_database("run_mine")
+        server.stop()
+        assert answer(url, "SELECT 1") == 1
+        other.kill()
+        other.wait()
+    with embedded(own_dir) as server:
+        assert server.databases() == ["headcount"], "what a dead run left behind is dropped"
+
+
+def test_it_restarts_after_a_kill_with_its_rows(own_dir: Path) -> None:
+    first, second = embedded(own_dir), embedded(own_dir)
+    connection = psycopg2.connect(first.start())
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    connection.close()
+    os.kill(postmaster(own_dir), signal.SIGKILL)
+    assert answer(second.start(), "SELECT n FROM kept") == 42
+    first.stop()
+    second.stop()
+
+
+def test_databases_come_and_go(own_dir: Path) -> None:
+    with embedded(own_dir) as server:
+        url = server.create_database("run_1")
+        connection = psycopg2.connect(url)
+        server.drop_database("run_1")
+        connection.close()
+        assert server.databases() == ["headcount"]
+        with pytest.raises(ValueError, match="lower-case"):
+            server.create_database('x"; DROP')
+
+
+def test_a_long_path_gets_a_short_socket(own_dir: Path) -> None:
+    long = own_dir.parent / ("x" * 100) / "data"
+    with embedded(long) as server:
+        folder = Path(str(answer(server.url("headcount"), "SHOW unix_socket_directories")).strip('"'))
+        assert not folder.is_relative_to(long)
+        assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+
+
+def test_psql_is_at_hand(own_dir: Path) -> None:
+    with embedded(own_dir) as server:
+        said = subprocess.run(
+            [server.psql_path(), "-XAtc", "SELECT 6 * 7", server.url("headcount")], capture_output=True, text=True, check=True
+        )
+    assert said.stdout == "42\n"
+
+
+def test_a_cluster_of_another_version_is_refused(own_dir: Path) -> None:
+    other = own_dir.parent / "old"
+    (other / "postgres").mkdir(parents=True)
+    (other / "postgres" / "PG_VERSION").write_text("16\n")
+    with pytest.raises(ConfigurationError, match=r"PostgreSQL 16, and this Headcount brings 18: move that folder away"):
+        embedded(other).start()
+
+
+@AS_ROOT
+def test_a_folder_that_the_servers_user_cannot_enter_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    tmp_path.chmod(0o700)
+    with pytest.raises(ConfigurationError, match=r"cannot enter .*: run `chmod o\+x "):
+        embedded(closed / "data").start()
+
+
+@AS_ROOT
+def test_the_server_does_not_run_as_root(own_dir: Path) -> None:
+    with embedded(own_dir):
+        assert Path(f"/proc/{postmaster(own_dir)}").stat().st_uid != 0
