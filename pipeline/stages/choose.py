@@ -23,7 +23,7 @@ _NOSE_WIDTH = 0.3  # sideways offset of the nose, in distances eyes-mouth, that 
 _EYES_WIDTH = 0.35  # the same for the eyes' distance that is missing; it is about 1 where the face is frontal
 _UNKNOWN_POSE = 0.5
 _DETAIL_SIDE_PX = 28  # detail is looked for at a quarter of the crop's resolution: finer grain is noise and sharpening
-_HALF_DETAIL = 0.1
+_HALF_DETAIL = 0.15
 _FLAT_VARIANCE = 9.0  # gray levels squared; below, what is seen is the sensor's noise
 _SCORE_RANGE = (0.3, 0.9)
 
@@ -135,4 +135,4 @@ def _sharpness(crop: UInt8) -> float:
     gray = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (_DETAIL_SIDE_PX, _DETAIL_SIDE_PX), interpolation=cv2.INTER_AREA)
     (_, edges), (_, contrast) = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_32F)), cv2.meanStdDev(gray)
     detail = float(edges[0, 0]) ** 2 / (float(contrast[0, 0]) ** 2 + _FLAT_VARIANCE)
-    return detail / (detail + _HALF_DETAIL)
+    return detail**2 / (detail**2 + _HALF_DETAIL**2)
