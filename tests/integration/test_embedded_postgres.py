@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 
+from pipeline.adapters.postgres import programs
+from pipeline.adapters.postgres.account import Account
 from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError
 
@@ -148,6 +150,37 @@ def test_a_folder_that_the_servers_user_cannot_enter_is_named(tmp_path: Path) ->
     tmp_path.chmod(0o700)
     with pytest.raises(ConfigurationError, match=r"cannot enter .*: run `chmod o\+x "):
         embedded(closed / "data").start()
+
+
+class Shut(Account):
+    """Cannot run what lies outside of the data folder, like a user below whose feet /root is closed."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(notice=lambda _: None)
+        self._data_dir = data_dir
+
+    def can_run(self, program: Path) -> bool:
+        return program.is_relative_to(self._data_dir) and super().can_run(program)
+
+
+def test_programs_out_of_reach_are_copied_once(own_dir: Path) -> None:
+    copied = programs.usable(Shut(own_dir), own_dir)
+    assert copied.is_relative_to(own_dir)
+    made = copied.stat().st_ino
+    assert programs.usable(Shut(own_dir), own_dir).stat().st_ino == made
+
+
+def test_a_place_that_is_no_folder_is_the_users_mistake(own_dir: Path) -> None:
+    own_dir.mkdir(exist_ok=True)
+    (own_dir / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"cannot keep a database in .*; set HEADCOUNT_DATA_DIR elsewhere"):
+        embedded(own_dir / "file" / "data").start()
+
+
+def test_variables_of_libpq_do_not_lead_astray(own_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "9999")
+    with embedded(own_dir) as server:
+        assert answer(server.url("headcount"), "SHOW port") == "5432"
 
 
 @AS_ROOT

@@ -20,6 +20,9 @@ from pipeline.types import Claim
 from tests.contract.samples import NOON, execute, query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 
 PASSWORD = "p@ss/w:rd#%"
@@ -125,6 +128,27 @@ def test_a_server_that_is_away_is_the_machines_fault() -> None:
 def test_a_database_that_does_not_exist_is_the_users(postgres_server: EmbeddedPostgres) -> None:
     with pytest.raises(ConfigurationError, match='"nowhere" does not exist; make it'):
         migrate(postgres_server.url("nowhere"))
+
+
+@pytest.fixture
+def locked_url(server_dir: Path, database: Database, database_url: str) -> Iterator[str]:
+    """The URL of a user that needs a password, and has given the wrong one."""
+    rules = server_dir / "data" / "postgres" / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("local all locked scram-sha-256\n" + before)
+    execute(database, "DROP ROLE IF EXISTS locked")
+    execute(database, "CREATE ROLE locked LOGIN PASSWORD 'right'")
+    execute(database, "SELECT pg_reload_conf()")
+    yield database_url.replace("headcount@", f"locked:{QUOTED_PASSWORD}@")
+    rules.write_text(before)
+    execute(database, "DROP ROLE locked")
+
+
+def test_a_wrong_password_is_the_users_and_is_not_repeated(locked_url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"password authentication failed.*check user and password") as caught:
+        migrate(locked_url)
+    assert "p@ss" not in str(caught.value)
+    assert "p%40ss" not in str(caught.value)
 
 
 def test_a_user_without_rights_is_told_what_to_grant(database: Database, database_url: str) -> None:

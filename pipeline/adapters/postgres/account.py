@@ -46,6 +46,7 @@ class Account:
             user=self._entry.pw_uid if self._entry else None,
             group=self._entry.pw_gid if self._entry else None,
             extra_groups=[] if self._entry else None,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PG")},  # PGPORT would move the server
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -68,11 +69,12 @@ class Account:
         Raises:
             ConfigurationError: Names the first folder on the way that shuts the user out.
         """
-        for step in (*reversed(folder.parents), folder):
-            if self._entry and not self._may_enter(step):
-                raise ConfigurationError(
-                    f"the database's user {self.name!r} cannot enter {step}: run `chmod o+x {step}` or set HEADCOUNT_DATA_DIR elsewhere"
-                )
+        if self._may_enter(folder):
+            return
+        closed = next(step for step in (*reversed(folder.parents), folder) if not self._may_enter(step))
+        raise ConfigurationError(
+            f"the database's user {self.name!r} cannot enter {closed}: run `chmod o+x {closed}` or set HEADCOUNT_DATA_DIR elsewhere"
+        )
 
     def _may_enter(self, folder: Path) -> bool:
         return self.run(["/usr/bin/env", "test", "-x", folder]).returncode == 0

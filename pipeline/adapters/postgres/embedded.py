@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SUPERUSER = "headcount"
 KEPT_DATABASE = "headcount"
 EPHEMERAL_PREFIX = "run_"  # databases of runs whose rows are not kept
+_PORT = 5432  # part of the socket's name; given everywhere, because PGPORT may be set to another
 _START_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -43,7 +44,7 @@ class EmbeddedPostgres:
 
     Args:
         data_dir: Holds the cluster in its folder `postgres`.
-        notice: Told, in one line, what a user should know of (a user made, a wait for a crashed server).
+        notice: Told, in one line, what was changed on the machine.
     """
 
     def __init__(self, data_dir: Path, notice: Callable[[str], None]) -> None:
@@ -67,9 +68,12 @@ class EmbeddedPostgres:
             DatabaseUnavailableError: The server does not come up.
         """
         if self._use is None:
-            self._prepare()
-            with _locked(self._data_dir / "postgres-start.lock"):
-                self._join()
+            try:
+                self._prepare()
+                with _locked(self._data_dir / "postgres-start.lock"):
+                    self._use = self._join()
+            except OSError as error:
+                raise ConfigurationError(f"cannot keep a database in {self._data_dir}: {error}; set HEADCOUNT_DATA_DIR elsewhere") from None
         return self.url(KEPT_DATABASE)
 
     def stop(self) -> None:
@@ -90,7 +94,7 @@ class EmbeddedPostgres:
         folder = _running_socket_folder(self._cluster)
         if not folder:  # an empty host would lead to another PostgreSQL of this machine
             raise DatabaseUnavailableError("the embedded database does not run: start it again")
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(folder, safe='')}"
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(folder, safe='')}&port={_PORT}"
 
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL; names that begin with `run_` are dropped after their process is gone."""
@@ -112,12 +116,15 @@ class EmbeddedPostgres:
         return programs.bundled() / "bin" / "psql"
 
     def _prepare(self) -> None:
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        if not self._data_dir.is_dir():
+            self._data_dir.mkdir(parents=True)
+            self._data_dir.chmod(0o755)  # whatever the umask: the server's user must pass through
         self._account = Account(self._notice)
         self._account.require_entry(self._data_dir)
         self._programs = programs.usable(self._account, self._data_dir)
 
-    def _join(self) -> None:
+    def _join(self) -> int:
+        """Take the shared lock, see that the server runs, and return the lock's descriptor."""
         use = os.open(self._data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             alone = _try_exclusive(use)
@@ -130,7 +137,7 @@ class EmbeddedPostgres:
         except BaseException:
             os.close(use)
             raise
-        self._use = use
+        return use
 
     def _ensure_cluster(self) -> None:
         if self._cluster.is_dir():
@@ -165,7 +172,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> str | None:
         folder = socket_folder(self._data_dir, self._account)
-        settings = {"listen_addresses": "", "unix_socket_directories": f'"{folder}"', "unix_socket_permissions": "0700"}
+        settings = {"port": str(_PORT), "listen_addresses": "", "unix_socket_directories": f'"{folder}"', "unix_socket_permissions": "0700"}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         started = self._control("start", "-w", "-l", str(self._cluster / "server.log"), "-o", options)
         return _last_line(started.stderr or started.stdout) if started.returncode else None

@@ -7,7 +7,7 @@ from sqlalchemy import exc
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError, HeadcountError
 
 # SQLSTATE of what may pass by itself: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_TRANSIENT_CLASSES = ("08", "53", "57P")  # connection, resources (memory, disk, connections), shutting down
+_TRANSIENT_CLASSES = ("08", "53", "57P", "58")  # connection, resources (memory, disk, connections), shutting down, system
 _TRANSIENT = {
     "40001": "a serialization failure",
     "40P01": "a deadlock",
