@@ -23,6 +23,7 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # a plan is kept for every shape that was seen, and ours have no end of them
         options.log_severity_level = 4  # only what is fatal: its warnings go to stderr and are about the graph, not the user
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

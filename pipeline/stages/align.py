@@ -47,14 +47,14 @@ def align(picture: Picture, xyxy: Float32, landmarks: Float32) -> UInt8:
     return np.asarray(cv2.warpAffine(window, to_crop, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def crop_scale(xyxy: Float32) -> float:
+def _crop_scale(xyxy: Float32) -> float:
     """Return pixels of the crop per pixel of the full picture, as the box (4,) alone gives it."""
     return float(CROP_SIDE_PX / (_SQUARE_SIDE * max(xyxy[3] - xyxy[1], 1)))
 
 
 def _transform(xyxy: Float32, landmarks: Float32) -> NDArray[np.float64]:
     """Return the 2x3 transform from the full picture to the crop."""
-    usual = crop_scale(xyxy)
+    usual = _crop_scale(xyxy)
     if np.isfinite(landmarks).all():
         found, _ = cv2.estimateAffinePartial2D(landmarks, _LANDMARKS, method=cv2.LMEDS)
         if found is not None and usual / _MAX_SCALE_RATIO <= np.hypot(found[0, 0], found[1, 0]) <= usual * _MAX_SCALE_RATIO:
