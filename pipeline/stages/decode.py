@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.types import Frame
 from pipeline.video.open import bound_decoder, open_segment
-from pipeline.video.packets import to_ms
+from pipeline.video.packets import MILLISECOND, codec_of, to_ms
 from pipeline.video.picture import DecodedPicture, Scaler
 
 if TYPE_CHECKING:
@@ -109,14 +109,14 @@ class Decoding:
         self._spans.end()
 
     def _frames(self, packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Frame]:
-        sparse = stream.codec_context.name in _INTRA_ONLY
+        sparse, time_base = codec_of(stream) in _INTRA_ONLY, stream.time_base or MILLISECOND
         for packet in packets:
-            pts_us = None if packet.pts is None or packet.time_base is None else to_ms(packet.pts, packet.time_base) * 1000
+            pts_us = None if packet.pts is None else to_ms(packet.pts, time_base) * 1000
             if sparse and pts_us is not None and not self._samples(pts_us):
                 self._see(pts_us)
                 continue
             for picture in self._decoded(packet, stream.codec_context):
-                frame = self._taken(picture)
+                frame = None if picture.pts is None else self._taken(picture, to_ms(picture.pts, time_base) * 1000)
                 if frame is not None:
                     yield frame
 
@@ -135,10 +135,7 @@ class Decoding:
                 return pictures[:index]
         return pictures
 
-    def _taken(self, picture: VideoFrame) -> Frame | None:
-        if picture.pts is None or picture.time_base is None:
-            return None
-        pts_us = to_ms(picture.pts, picture.time_base) * 1000
+    def _taken(self, picture: VideoFrame, pts_us: int) -> Frame | None:
         samples = self._samples(pts_us)
         full = DecodedPicture(picture)
         self._outcome = replace(self._outcome, frames_decoded=self._outcome.frames_decoded + 1, size_wh=full.size_wh)

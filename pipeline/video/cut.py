@@ -88,10 +88,10 @@ class Cutter:
     def push(self, unit: Unit) -> list[Run]:
         """Take the next packet; return the runs that are complete now."""
         runs = self.finish() if self._jumps(unit) else []
-        if unit.pts_ms is None and self._last_ms is not None:
-            unit = replace(unit, pts_ms=self._last_ms + self._frame_ms)
+        unit = self._timed(unit)
         if unit.key:
             runs += self._close_group(unit.pts_ms)
+            unit = self._timed(unit)  # closing may have settled the times of a group without any
             self._waiting = False
         elif self._waiting:
             self.dropped += 1
@@ -117,6 +117,11 @@ class Cutter:
         if unit.key:
             return step <= 0 or step > tolerance
         return step < -tolerance or (self._limits.live and step > tolerance)
+
+    def _timed(self, unit: Unit) -> Unit:
+        if unit.pts_ms is not None or self._last_ms is None:
+            return unit
+        return replace(unit, pts_ms=self._last_ms + self._frame_ms)
 
     def _add(self, unit: Unit) -> None:
         self._group.append(unit)
@@ -151,6 +156,8 @@ class Cutter:
     def _take_group(self, next_ms: int | None) -> tuple[tuple[Unit, ...], int]:
         group, size = _repaired(self._group, self._frame_ms, next_ms), self._group_bytes
         self._group, self._group_bytes = [], 0
+        if group and self._last_ms is None:
+            self._last_ms = max(_pts(unit) for unit in group)
         return group, size
 
     def _take_whole(self, next_ms: int | None) -> Run:
@@ -168,8 +175,14 @@ def _pts(unit: Unit) -> int:
 
 
 def _repaired(group: Sequence[Unit], frame_ms: int, next_ms: int | None) -> tuple[Unit, ...]:
-    """Give the first unit a time: every RTSP connection begins with one that has none."""
+    """Give times to the first units: every RTSP connection begins with one that has none."""
     if not group or group[0].pts_ms is not None:
         return tuple(group)
-    known = [unit.pts_ms for unit in group if unit.pts_ms is not None] or ([next_ms] if next_ms is not None else [frame_ms])
-    return (replace(group[0], pts_ms=min(known) - frame_ms), *group[1:])
+    known = [unit.pts_ms for unit in group if unit.pts_ms is not None] or [frame_ms if next_ms is None else next_ms]
+    repaired: list[Unit] = []
+    time_ms = min(known) - frame_ms
+    for unit in group:
+        time_ms = time_ms if unit.pts_ms is None else unit.pts_ms
+        repaired.append(replace(unit, pts_ms=time_ms))
+        time_ms += frame_ms
+    return tuple(repaired)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
+
+from pipeline.video.packets import MILLISECOND, codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipeline.video.cut import Run
-
-MILLISECOND = Fraction(1, 1000)
 
 _OPTIONS = {
     "live": "1",
@@ -72,7 +71,7 @@ def mux(shaped: ShapedRun) -> bytes:
 def like(template: VideoStream) -> Shape:
     """Return the shape of a demuxer's stream; "opaque" spares the need for an encoder of its codec."""
     return Shape(
-        codec=template.codec_context.name,
+        codec=codec_of(template),
         width_px=template.width,
         height_px=template.height,
         add_stream=lambda container: container.add_stream_from_template(template, opaque=True),

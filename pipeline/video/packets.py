@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+MILLISECOND = Fraction(1, 1000)
 REMUXED = frozenset({"h264", "hevc", "mjpeg", "mpeg4", "vp8", "vp9", "av1"})
 
 _SLOWEST, _FASTEST = Fraction(1, 3600), Fraction(1000)  # frames per second that are believed
@@ -23,9 +24,8 @@ class PacketReader:
     """Reads the packets of one stream."""
 
     def __init__(self, stream: VideoStream) -> None:
-        context = stream.codec_context
-        self._time_base = stream.time_base or Fraction(1, 1000)
-        self._nal = NalReader.of(context.name, context.extradata)
+        self._time_base = stream.time_base or MILLISECOND
+        self._nal = NalReader.of(codec_of(stream), stream.codec_context.extradata)
         self._foreign = 0
 
     @property
@@ -45,6 +45,11 @@ class PacketReader:
         key = packet.is_keyframe and (self._nal is None or self._nal.starts_decoding(data))
         pts_ms = None if packet.pts is None else to_ms(packet.pts, self._time_base)
         return Unit(packet=packet, pts_ms=pts_ms, key=key, size=packet.size)
+
+
+def codec_of(stream: VideoStream) -> str:
+    """Return FFmpeg's name of the codec, whatever decoder this build has for it ("av1", not "libdav1d")."""
+    return stream.codec_context.codec.canonical_name
 
 
 def to_ms(pts: int, time_base: Fraction) -> int:

@@ -10,8 +10,8 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 
 from pipeline.video.cut import Cutter, Unit
-from pipeline.video.mux import MILLISECOND, ShapedRun, mjpeg
-from pipeline.video.packets import to_ms
+from pipeline.video.mux import ShapedRun, mjpeg
+from pipeline.video.packets import MILLISECOND, to_ms
 from pipeline.video.picture import quarter_turns, to_rgb, upright
 
 if TYPE_CHECKING:
@@ -56,32 +56,30 @@ class Transcoder:
 
     def __init__(self, stream: VideoStream, pictures: PictureCutter) -> None:
         self._decoder = stream.codec_context
+        self._time_base = stream.time_base or MILLISECOND  # frames that a drained decoder gives have none
         self._pictures = pictures
         self.errors = 0  # packets that could not be decoded
 
     def push(self, packet: Packet[VideoStream], from_ms: int | None = None) -> Iterator[ShapedRun]:
         """Yield the runs that this packet completes, of pictures shown at `from_ms` or later."""
-        for frame in self._decode(packet):
-            if frame.pts is None or frame.time_base is None:
-                continue
-            pts_ms = to_ms(frame.pts, frame.time_base)
+        for frame, pts_ms in self._decode(packet):
             if from_ms is None or pts_ms >= from_ms:
                 yield from self._pictures.push(frame, pts_ms)
 
     def finish(self) -> Iterator[ShapedRun]:
         """Yield what is left; the next packet must be a keyframe."""
-        for frame in self._decode(None):
-            if frame.pts is not None and frame.time_base is not None:
-                yield from self._pictures.push(frame, to_ms(frame.pts, frame.time_base))
+        for frame, pts_ms in self._decode(None):
+            yield from self._pictures.push(frame, pts_ms)
         self._decoder.flush_buffers()
         yield from self._pictures.finish()
 
-    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def _decode(self, packet: Packet[VideoStream] | None) -> list[tuple[VideoFrame, int]]:
         try:
-            return self._decoder.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.FFmpegError:
             self.errors += 1
             return []
+        return [(frame, to_ms(frame.pts, self._time_base)) for frame in frames if frame.pts is not None]
 
 
 def _fitting_jpeg(picture: VideoFrame, max_bytes: int) -> tuple[Packet[VideoStream], tuple[int, int]]:

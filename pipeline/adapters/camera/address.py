@@ -24,13 +24,12 @@ def redact(text: str) -> str:
     match = _SCHEME.match(text)
     if match is None:
         return text
-    rest, has_secret = match[2], False
-    if "@" in rest:
-        rest, has_secret = rest.rpartition("@")[2], True
-    place, question, _ = rest.partition("?")
-    place = place.partition("#")[0]
-    host, slash, path = place.partition("/")
-    shown = host if _HOST.fullmatch(host) else HIDDEN
-    safe_path = "/".join(HIDDEN if _UNSAFE.search(part) else part for part in path.split("/"))
-    user = f"{HIDDEN}@" if has_secret else ""
-    return f"{match[1].lower()}://{user}{shown}{slash}{safe_path}{'?' + HIDDEN if question else ''}"
+    scheme, rest = match[1].lower(), match[2]
+    secret, at, public = rest.rpartition("@")
+    if "?" in secret or "#" in secret:
+        return f"{scheme}://{HIDDEN}"  # a password with ? or a query with @: nobody can tell where the secret ends
+    place, question, _ = public.partition("?")
+    host, slash, path = place.partition("#")[0].partition("/")
+    shown_host = host if _HOST.fullmatch(host) else HIDDEN
+    shown_path = "/".join(HIDDEN if _UNSAFE.search(part) else part for part in path.split("/"))
+    return f"{scheme}://{HIDDEN + '@' if at else ''}{shown_host}{slash}{shown_path}{'?' + HIDDEN if question else ''}"

@@ -14,7 +14,7 @@ from pipeline.errors import SourceError
 from pipeline.types import to_us
 from pipeline.video.cut import Cutter
 from pipeline.video.mux import ShapedRun, like
-from pipeline.video.packets import REMUXED, PacketReader, frame_ms
+from pipeline.video.packets import REMUXED, PacketReader, codec_of, frame_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +102,7 @@ class Connection:
 
     def _usable_stream(self) -> VideoStream:
         streams = self.container.streams.video
-        if not streams or streams[0].codec_context is None or streams[0].codec_context.name not in REMUXED:
+        if not streams or streams[0].codec_context is None or codec_of(streams[0]) not in REMUXED:
             raise SourceError("codec_unsupported", f"{self._shown}: sends no video that can be read; set the camera to H.264 or H.265")
         if not streams[0].width:
             raise SourceError("no_keyframe", f"{self._shown}: no keyframe came; set the camera's keyframe interval to 1-2 s")

@@ -13,7 +13,7 @@ from pipeline.video.clock import FileClock
 from pipeline.video.cut import Cutter
 from pipeline.video.mux import ShapedRun, like
 from pipeline.video.open import bound_decoder
-from pipeline.video.packets import REMUXED, PacketReader, frame_ms
+from pipeline.video.packets import REMUXED, PacketReader, codec_of, frame_ms
 from pipeline.video.transcode import PictureCutter, Transcoder
 from pipeline.video.write import SegmentWriter
 
@@ -50,7 +50,7 @@ class RecordingReader:
     def runs(self) -> Iterator[ShapedRun]:
         """Yield the runs in order; what cannot be read ends them with a notice."""
         bound_decoder(self._stream, self._options.settings.max_pixels)
-        remuxed = self._stream.codec_context.name in REMUXED
+        remuxed = codec_of(self._stream) in REMUXED
         for shaped in self._remuxed() if remuxed else self._transcoded():
             self._last_ms = shaped.run.end_ms
             yield shaped
@@ -91,7 +91,7 @@ class RecordingReader:
             self._fallback = None
 
     def _transcoded(self) -> Iterator[ShapedRun]:
-        self._tell(f"{self._stream.codec_context.name} cannot be cut into segments; it is encoded as MJPEG")
+        self._tell(f"{codec_of(self._stream)} cannot be cut into segments; it is encoded as MJPEG")
         transcoder = self._transcoder()
         for packet in self._packets():
             if packet.size:
@@ -183,7 +183,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         SourceError: There is none that can be decoded.
     """
     pictures = [stream for stream in container.streams.video if stream.codec_context is not None]
-    if not pictures or pictures[0].codec_context.name in _NO_VIDEO:
+    if not pictures or codec_of(pictures[0]) in _NO_VIDEO:
         raise SourceError("not_a_video", f"{name}: holds no video; give a video, a picture or a folder of them")
     if not pictures[0].width or not pictures[0].height:
         raise SourceError("not_a_video", f"{name}: its pictures have no size; it may be damaged or larger than HEADCOUNT_MAX_PIXELS")
