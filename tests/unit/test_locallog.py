@@ -70,6 +70,17 @@ def test_a_damaged_last_record_was_never_acknowledged_and_is_cut(tmp_path: Path)
     assert read_numbers(tmp_path) == ["0", "0"]
 
 
+def test_after_a_crash_one_offset_is_skipped_once(tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    (tmp_path / "writer.lock").write_text("12345")  # what a writer leaves that did not close the log
+    with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
+        assert log.latest(0) == 3
+        assert log.append(0, numbered(2)) == 3
+    with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
+        assert log.append(0, numbered(3)) == 4
+    assert read_numbers(tmp_path) == ["0", "1", "2", "3"]
+
+
 def test_a_log_whose_only_record_was_torn_is_empty_again(tmp_path: Path) -> None:
     write(tmp_path, 1)
     (file,) = data_files(tmp_path)

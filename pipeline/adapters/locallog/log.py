@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pipeline.adapters.locallog.identity import WriterLock
     from pipeline.ports import Clock
     from pipeline.types import Record, StoredRecord
 
@@ -74,7 +74,7 @@ class LocalLog:
         self._swept_s = clock.monotonic()
         self._readers: dict[int, PartitionReader] = {}
         self._writers: list[PartitionWriter] = []
-        self._writer_lock: int | None = None
+        self._writer_lock: WriterLock | None = None
         with self._explained():
             self._identity = identities.load(path) if limits is None else self._open_to_write(limits)
 
@@ -86,12 +86,7 @@ class LocalLog:
 
     def close(self) -> None:
         """Close the files and give the writer's lock back."""
-        for writer in self._writers:
-            writer.close()
-        self._writers = []
-        if self._writer_lock is not None:
-            os.close(self._writer_lock)
-            self._writer_lock = None
+        self._release(closed=True)
 
     @property
     def partitions(self) -> int:
@@ -171,16 +166,25 @@ class LocalLog:
             self._sweeping.release()
 
     def _open_to_write(self, limits: LogLimits) -> Identity:
-        self._writer_lock = identities.lock_writer(self._path)
+        lock = self._writer_lock = identities.lock_writer(self._path)
         try:
             identity = identities.make_or_extend(self._path, limits.partitions)
             rolling = limits.rolling()
             for partition in range(limits.partitions):
-                self._writers.append(PartitionWriter(partition_folder(self._path, partition), rolling, identity.seed))
+                folder = partition_folder(self._path, partition)
+                self._writers.append(PartitionWriter(folder, rolling, identity.seed, after_crash=lock.after_crash))
         except BaseException:
-            self.close()
+            self._release(closed=not lock.after_crash)
             raise
         return identity
+
+    def _release(self, *, closed: bool) -> None:
+        for writer in self._writers:
+            writer.close()
+        self._writers = []
+        if self._writer_lock is not None:
+            self._writer_lock.give_back(closed=closed)
+            self._writer_lock = None
 
     def _writer(self, partition: int) -> tuple[PartitionWriter, LogLimits]:
         if self._limits is None:

@@ -38,10 +38,11 @@ class ClosedFile:
 class PartitionWriter:
     """Appends to one partition. Safe to use from several threads; the log's lock keeps other processes out.
 
-    An offset whose append failed is never used again: a reader may have seen the record before it was cut away.
+    An offset whose append failed is never used again: a reader may have seen the record before it was cut away. The same
+    holds for the offset behind the last record after a crash: the record that was being synced may have been seen and lost.
     """
 
-    def __init__(self, folder: Path, rolling: Rolling, seed: int) -> None:
+    def __init__(self, folder: Path, rolling: Rolling, seed: int, *, after_crash: bool) -> None:
         self._folder = folder
         self._rolling = rolling
         self._seed = seed
@@ -49,7 +50,7 @@ class PartitionWriter:
         self._newest_ms: dict[int, int] = {}  # of closed files, by base
         self._base = next(reversed(data_bases(folder)), 0)
         self._next = self._size = self._first_ms = self._last_ms = 0
-        self._torn = False  # the file holds more than `_size` bytes, or may
+        self._torn = after_crash  # the file holds more than `_size` bytes, or held them
         self._descriptor = self._open(self._base)
         self._recover()
 
@@ -111,7 +112,7 @@ class PartitionWriter:
         self._size = last.end if last else 0
         self._first_ms = first.header.appended_ms if first else 0
         self._last_ms = last.header.appended_ms if last else 0
-        self._torn = self._size < os.fstat(self._descriptor).st_size
+        self._torn |= self._size < os.fstat(self._descriptor).st_size
         self._next = (last.header.offset + 1 if last else self._base) + self._torn
         if self._torn:
             self._cut()
