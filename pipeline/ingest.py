@@ -29,6 +29,7 @@ _RENEW_S = 2.0
 class IngestOutcome:
     """What one call carried into the log."""
 
+    session: int | None = None  # None: stopped before it began
     segments: int = 0  # with video
     bytes: int = 0
     refused: int = 0  # larger than the log carries
@@ -58,7 +59,7 @@ class Ingest:
         if lease is None:
             return IngestOutcome()
         try:
-            return IngestOutcome(finished=True) if lease.finished else self._carry(source, lease)
+            return IngestOutcome(session=lease.session, finished=True) if lease.finished else self._carry(source, lease)
         finally:
             self._release(lease)
 
@@ -79,8 +80,8 @@ class Ingest:
             backlog.append((offset, len(segment.payload)))
             segments, total = segments + (segment.kind is SegmentKind.GOP), total + len(segment.payload)
             if segment.kind is SegmentKind.END:
-                return IngestOutcome(segments=segments, bytes=total, refused=refused, finished=True)
-        return IngestOutcome(segments=segments, bytes=total, refused=refused)
+                return IngestOutcome(session=lease.session, segments=segments, bytes=total, refused=refused, finished=True)
+        return IngestOutcome(session=lease.session, segments=segments, bytes=total, refused=refused)
 
     def _send(self, segment: Segment, lease: Lease) -> int | None:
         """Append and acknowledge; return the offset, or None when stopped before it was done."""

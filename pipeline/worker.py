@@ -41,8 +41,8 @@ class Worker:
         self._claim_due = 0.0
         self._surplus = 0
 
-    def run(self, *, until_end: bool = False) -> None:
-        """Work until `stop` is set, or with `until_end` until everything that can be claimed is analysed.
+    def run(self, *, until_end: threading.Event | None = None) -> None:
+        """Work until `stop` is set, or, once `until_end` is set, until everything that can be claimed is analysed.
 
         Raises:
             SupersededError: A newer incarnation runs in this slot; the process must exit.
@@ -54,7 +54,7 @@ class Worker:
             with ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane") as pool:
                 while not (self._with.stop.is_set() or self._superseded.is_set()):
                     self._tick(pool)
-                    if until_end and self._idle() and not self._acquire():
+                    if until_end is not None and until_end.is_set() and self._idle() and not self._acquire():
                         break
                     self._with.stop.wait(_TICK_S)
                 self._finish()

@@ -165,9 +165,18 @@ def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callabl
     Raises:
         ConfigurationError: A model that was asked for is missing or is not what it should be.
     """
-    classifier = OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model)
+    classifier = load_classifier(settings)
     engine = Engine(make_detector(settings, notice), classifier.name, settings, trace)
     return Brain(engine=engine, classifier=classifier)
+
+
+def load_classifier(settings: Settings) -> Classifier:
+    """Load the age and gender model; it tests itself.
+
+    Raises:
+        ConfigurationError: There is no such model, or it fails its test.
+    """
+    return OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model)
 
 
 @contextmanager

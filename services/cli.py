@@ -1,0 +1,196 @@
+"""`headcount …`: the commands, their options and their help."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import HeadcountError
+from pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from services.run import RunOutcome
+
+# The commands import what they need when they run: --help must not wait for the models' libraries (PLC0415).
+
+app = typer.Typer(
+    name="headcount",
+    help="Turns cameras into demographic statistics: who came past, when, how long they stayed, of which apparent age and gender. "
+    "No picture is kept.",
+    epilog="Settings are variables HEADCOUNT_… or lines of a TOML file that HEADCOUNT_CONFIG names; see docs/settings.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+_Sources = Annotated[
+    list[str] | None, typer.Argument(metavar="SOURCE…", help="Files, folders of videos or of pictures, rtsp:// or http:// addresses.")
+]
+_Names = Annotated[list[str] | None, typer.Option("--name", help="Name of the camera; once for each source, in order.")]
+_Fps = Annotated[float, typer.Option("--fps", min=0.01, max=60, help="Pictures per second of a folder of pictures.")]
+_Start = Annotated[datetime | None, typer.Option("--start", help="Capture time of a recording's first frame, UTC.")]
+_Pace = Annotated[bool, typer.Option("--pace", help="Read recordings as slowly as they were made.")]
+_DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept (HEADCOUNT_DATA_DIR).")]
+_DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database-url", help="Your own PostgreSQL; the variable HEADCOUNT_DATABASE_URL keeps a password out of sight."),
+]
+_Detector = Annotated[str | None, typer.Option("--detector", help="auto, yunet, mtcnn or haar (HEADCOUNT_DETECTOR).")]
+_Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, and nothing else there.")]
+
+
+@app.command(epilog="Example: headcount run entrance.mp4 rtsp://user:password@10.0.0.7/stream --keep")
+def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    sources: _Sources = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Make a clip from a free photo, count it, and keep its rows.")] = False,
+    name: _Names = None,
+    fps: _Fps = 1.0,
+    start: _Start = None,
+    pace: _Pace = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep rows and positions in the data folder, not only for this run.")] = False,
+    data_dir: _DataDir = None,
+    database_url: _DatabaseUrl = None,
+    detector: _Detector = None,
+    as_json: _Json = False,
+) -> None:
+    """Count the visits in videos and cameras, from source to database, and print them."""
+    from services.demo_run import run_demo  # noqa: PLC0415
+    from services.feed import FeedOptions  # noqa: PLC0415
+    from services.run import run as run_column  # noqa: PLC0415
+
+    if demo == bool(sources):
+        raise typer.BadParameter("name a SOURCE, or give --demo, not both")
+    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
+    console = Console(stderr=as_json, highlight=False)
+    picture = None
+    if demo:
+        demonstration = run_demo(settings, console)
+        outcome, picture = demonstration.run, demonstration.picture
+    else:
+        kept = keep or settings.database_url is not None
+        options = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace)
+        outcome = run_column(settings, options, console, kept=kept)
+    if as_json:
+        _write_json(outcome.report.document())
+    else:
+        outcome.report.print(console)
+    _say_what_was_kept(outcome, console)
+    if picture is not None:
+        console.print(f"annotated picture: [bold]{picture}[/bold]", soft_wrap=True)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command(epilog="Example: headcount ingest entrance.mp4 --pace")
+def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    sources: _Sources = None,
+    name: _Names = None,
+    fps: _Fps = 1.0,
+    start: _Start = None,
+    pace: _Pace = False,
+    data_dir: _DataDir = None,
+    database_url: _DatabaseUrl = None,
+) -> None:
+    """Carry videos and cameras into the segment log, for workers to analyse."""
+    from services.feed import FeedOptions  # noqa: PLC0415
+    from services.ingest import ingest as carry  # noqa: PLC0415
+
+    if not sources:
+        raise typer.BadParameter("name a SOURCE")
+    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace)
+    raise typer.Exit(carry(settings, options, Console(highlight=False)))
+
+
+@app.command(epilog="Example: headcount worker --slot analysis-0")
+def worker(
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            "--slot", help="Logical place: a worker that is started again in its slot goes on at once. Default: host and process."
+        ),
+    ] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="End when everything in the log is analysed.")] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics on this port of the loopback.")
+    ] = None,
+    data_dir: _DataDir = None,
+    database_url: _DatabaseUrl = None,
+    detector: _Detector = None,
+) -> None:
+    """Analyse what is in the segment log, beside other workers, until it is stopped."""
+    from services.worker import work  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
+    work(settings, Console(stderr=True, highlight=False), slot=slot, until_end=until_end, metrics_port=metrics_port)
+
+
+@app.command(epilog="Example: headcount analyze group.jpg --out annotated.png")
+def analyze(
+    path: Annotated[str, typer.Argument(metavar="PICTURE_OR_VIDEO", help="A file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Draw boxes, labels and tracks into this .png, .jpg or .mp4.")] = None,
+    data_dir: _DataDir = None,
+    detector: _Detector = None,
+    as_json: _Json = False,
+) -> None:
+    """Find the faces of one picture or follow those of one video, without a database."""
+    from services.analyze import analyze as look  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, detector=detector)
+    document = look(path, out, settings, Console(stderr=as_json, highlight=False))
+    if as_json:
+        _write_json(document)
+
+
+@app.command(epilog='Example: headcount sql -- --command "SELECT * FROM visits"')
+def sql(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- PSQL…]", help="Arguments for psql.")] = None,
+    data_dir: _DataDir = None,
+    database_url: _DatabaseUrl = None,
+) -> None:
+    """Open a SQL shell on the kept rows; starts the embedded database where it is not running."""
+    from services.sql import shell  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    raise typer.Exit(shell(settings, arguments or [], Console(stderr=True, highlight=False).print))
+
+
+@app.command(epilog="Example: headcount doctor")
+def doctor(data_dir: _DataDir = None, database_url: _DatabaseUrl = None) -> None:
+    """Say what is there and what is missing on this machine."""
+    from services.doctor import examine  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    raise typer.Exit(examine(settings, Console(highlight=False)))
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr, with its exit code."""
+    try:
+        app()
+    except HeadcountError as error:
+        sys.stderr.write(f"headcount: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
+
+
+def _write_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _say_what_was_kept(outcome: RunOutcome, console: Console) -> None:
+    if outcome.interrupted:
+        console.print("interrupted: what was committed is counted above" + (", the rest goes on next time" if outcome.report.kept else ""))
+    if outcome.report.kept:
+        console.print("the rows are kept; open a SQL shell on them: [bold]headcount sql[/bold]")
+    else:
+        console.print("the rows are gone with this run; --keep keeps them")

@@ -1,0 +1,99 @@
+"""`headcount doctor`: what is there and what is missing on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from pipeline.adapters.detectors import make_detector
+from pipeline.adapters.postgres import programs
+from pipeline.errors import HeadcountError
+from services.wiring import load_classifier, open_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from pipeline.settings import Settings
+
+_DECODERS = ("h264", "hevc", "mjpeg", "mpeg4", "vp8", "vp9", "libdav1d")
+_LITTLE_DISK_BYTES = 5 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    found: str
+    advice: str = ""  # what to do; empty: all is well
+    fatal: bool = False  # Headcount cannot run so
+
+
+def examine(settings: Settings, console: Console) -> int:
+    """Print what was found; return 1 where something is missing that Headcount cannot run without."""
+    fatal = False
+    for finding in _findings(settings):
+        mark = "[green]ok[/green]     " if not finding.advice else "[red]missing[/red]" if finding.fatal else "[yellow]note[/yellow]   "
+        console.print(f"{mark} {finding.what}: {finding.found}" + (f" → {finding.advice}" if finding.advice else ""), soft_wrap=True)
+        fatal = fatal or finding.fatal
+    return int(fatal)
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield Finding(what="machine", found=f"{platform.machine()}, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    yield _data_dir(settings)
+    missing = [name for name in _DECODERS if name not in av.codecs_available]
+    yield Finding(what="video", found=f"PyAV {av.__version__}", advice=f"no decoder for {', '.join(missing)}" if missing else "")
+    yield _tried("model", lambda: load_classifier(settings).name)
+    yield _detector(settings)
+    yield _tried("embedded PostgreSQL", lambda: f"{programs.MAJOR}" if programs.bundled() else "")
+    yield _tried("database", lambda: _database(settings))
+    yield _extra("demo", "scikit-image", "skimage", "the clip of run --demo")
+
+
+def _data_dir(settings: Settings) -> Finding:
+    nearest = next(folder for folder in (settings.data_dir.absolute(), *settings.data_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(nearest).free
+    found = f"{settings.data_dir} ({free / 2**30:.0f} GiB free)"
+    if not os.access(nearest, os.W_OK):
+        return Finding(what="data folder", found=found, advice="cannot be written: set HEADCOUNT_DATA_DIR", fatal=True)
+    return Finding(what="data folder", found=found, advice="little room for segments" if free < _LITTLE_DISK_BYTES else "")
+
+
+def _detector(settings: Settings) -> Finding:
+    told: list[str] = []
+    finding = _tried("detector", lambda: make_detector(settings, told.append).name)
+    advice = told[0] if told and "mtcnn" in told[0] else finding.advice
+    return Finding(what=finding.what, found=finding.found, advice=advice, fatal=finding.fatal)
+
+
+def _database(settings: Settings) -> str:
+    with open_place(settings, lambda _: None, kept=True):
+        return "your own, current" if settings.database_url is not None else "embedded, current"
+
+
+def _tried(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what=what, found=attempt())
+    except HeadcountError as error:
+        return Finding(what=what, found="cannot be used", advice=str(error), fatal=True)
+
+
+def _extra(extra: str, package: str, module: str, purpose: str) -> Finding:
+    if find_spec(module) is None:
+        return Finding(what=package, found="not installed", advice=f"for {purpose}: pip install headcount[{extra}]")
+    try:
+        return Finding(what=package, found=version(package))
+    except PackageNotFoundError:
+        return Finding(what=package, found=str(Path(module)))

@@ -1,0 +1,177 @@
+"""Feeds sources into the log of a column, a thread each; used by `headcount run` and `headcount ingest`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.adapters.camera import SourceOptions, expand, open_source, redact
+from pipeline.errors import ConfigurationError, FencedError, HeadcountError, SourceError, TransientError
+from pipeline.ingest import Ingest
+from services.wiring import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from pipeline.adapters.camera import NamedSource
+    from pipeline.settings import Settings
+    from pipeline.types import Camera
+    from services.progress import RunProgress
+    from services.wiring import Column
+
+_FILES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedOptions:
+    """What the user asked for."""
+
+    sources: Sequence[str]
+    names: Sequence[str] = ()
+    fps: float = 1.0  # of a folder of pictures
+    start: datetime | None = None
+    pace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A source and its camera."""
+
+    source: NamedSource
+    camera: Camera
+
+
+def register(column: Column, named: Sequence[NamedSource]) -> list[Feed]:
+    """Register the sources as cameras; of an address only the redacted form is stored."""
+    registry = column.registry()
+    return [Feed(source=source, camera=registry.register(source.name, redact(source.address))) for source in named]
+
+
+def name_sources(options: FeedOptions) -> list[NamedSource]:
+    """Return the sources with the cameras' names: the user's, or the files' made distinct.
+
+    Raises:
+        SourceError: A source is missing or of an unknown kind.
+        ConfigurationError: There are more names than sources.
+    """
+    expanded = [expand(source) for source in options.sources]
+    found = [source for sources in expanded for source in sources]
+    if options.names and len(options.names) != len(found):
+        raise ConfigurationError(f"--name was given {len(options.names)} times for {len(found)} cameras: give one name a camera, in order")
+    wanted = options.names or [source.name for source in found]
+    names: list[str] = []
+    for name in wanted:
+        number = 2
+        distinct = name
+        while distinct in names:
+            distinct, number = f"{name}-{number}", number + 1
+        names.append(distinct)
+    return [replace(source, name=name) for source, name in zip(found, names, strict=True)]
+
+
+def usable_sources(named: Sequence[NamedSource], settings: Settings) -> tuple[list[NamedSource], list[SourceError]]:
+    """Return the sources that open, and why the others do not; URLs are tried when it is their turn.
+
+    Raises:
+        SourceError: None opens.
+    """
+    usable: list[NamedSource] = []
+    failures: list[SourceError] = []
+    for source in named:
+        try:
+            open_source(source.address, SourceOptions(settings=settings, clock=SystemClock())).close()
+            usable.append(source)
+        except SourceError as error:
+            failures.append(error)
+    if not usable:
+        raise failures[0]
+    return usable, failures
+
+
+class Feeding:
+    """Sources on their way into the log: a thread each, and what became of them."""
+
+    def __init__(self, column: Column, options: FeedOptions, progress: RunProgress, notice: Callable[[str], None]) -> None:
+        self.stop_feeding = threading.Event()
+        self.stop_work = threading.Event()
+        self.fed = threading.Event()  # nothing more will come
+        self.failures: list[HeadcountError] = []
+        self.sessions: list[int] = []
+        self.interrupted = False
+        self._notice = notice
+        self._source_options = SourceOptions(
+            settings=column.settings,
+            clock=SystemClock(),
+            fps=options.fps,
+            start=options.start,
+            pace=options.pace,
+            notice=notice,
+            stop=self.stop_feeding,
+        )
+        self._ingest = Ingest(
+            log=column.log,
+            registry=column.registry(),
+            clock=column.clock,
+            stop=self.stop_feeding,
+            uncommitted_max_bytes=column.settings.uncommitted_max_bytes,
+            progress=progress.on_segment,
+        )
+
+    @contextmanager
+    def running(self, feeds: Sequence[Feed]) -> Iterator[None]:
+        """Feed in a thread of its own while the block runs; its end stops what still feeds."""
+        thread = threading.Thread(target=self._feed, args=(feeds,), name="feed")
+        thread.start()
+        try:
+            yield
+        finally:
+            self.stop_feeding.set()
+            thread.join()
+
+    def _feed(self, feeds: Sequence[Feed]) -> None:
+        """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
+        at_once = len(feeds) if self._source_options.pace else sum("://" in feed.source.address for feed in feeds) + _FILES_AT_ONCE
+        with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
+            list(pool.map(self._feed_one, feeds))
+        self.fed.set()
+
+    def interrupt(self) -> None:
+        """Stop feeding, and end after the batch in hand."""
+        self.interrupted = True
+        self.stop_feeding.set()
+        self.stop_work.set()
+
+    def _feed_one(self, feed: Feed) -> None:
+        try:
+            source = open_source(feed.source.address, self._source_options)
+            try:
+                outcome = self._ingest.run(source, feed.camera)
+                if outcome.session is not None:
+                    self.sessions.append(outcome.session)
+            finally:
+                source.close()
+        except (ConfigurationError, FencedError, TransientError) as error:
+            self.failures.append(error)
+            self._notice(str(error))
+
+
+@contextmanager
+def interruptible(feeding: Feeding, notice: Callable[[str], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run in good order; a second one ends it at once, as signals do."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        notice("stopping after the batch in hand …")
+        feeding.interrupt()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,156 @@
+"""What a run found, as one JSON document (docs/run.schema.json) and as tables for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from pipeline.types import AGE_BANDS, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from rich.console import Console
+
+    from pipeline.adapters.postgres.report import Totals
+    from pipeline.types import Camera, Visit
+
+_LONGEST_TABLE = 40
+_GENDERS = ("female", "male", UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What was committed for the sessions of one run."""
+
+    cameras: Sequence[tuple[Camera, str]]  # with the redacted address of its source
+    visits: Sequence[Visit]
+    totals: Totals
+    elapsed_s: float
+    kept: bool  # whether the rows stay when the run has ended
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        names = self._names()
+        return {
+            "cameras": [
+                {"camera": camera.name, "camera_id": str(camera.camera_id), "site": camera.site, "source": source}
+                for camera, source in self.cameras
+            ],
+            "visits": [{"camera": names[visit.camera_id], **visit_object(visit)} for visit in self.visits],
+            "totals": {
+                "visits": len(self.visits),
+                "segments": self.totals.segments,
+                "frames_decoded": self.totals.frames_decoded,
+                "frames_analysed": self.totals.frames_analysed,
+                "detections": self.totals.detections,
+                "rejected": dict(self.totals.rejected),
+                "dead_letters": dict(self.totals.dead_letters),
+                "seconds": self.totals.seconds,
+                "elapsed_s": round(self.elapsed_s, 3),
+                "kept": self.kept,
+            },
+        }
+
+    def print(self, console: Console) -> None:
+        """Print the visits, the shares and the totals."""
+        console.print(self._visit_table())
+        if len(self.visits) > _LONGEST_TABLE:
+            console.print(f"… and {len(self.visits) - _LONGEST_TABLE} more")
+        if self.visits:
+            console.print(self._share_table())
+        console.print(self._totals_line())
+
+    def _names(self) -> Mapping[UUID, str]:
+        return {camera.camera_id: camera.name for camera, _ in self.cameras}
+
+    def _visit_table(self) -> Table:
+        table = Table(title=f"{len(self.visits)} visits", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        for name in ("camera", "from (UTC)", "seconds", "age", "80% interval", "band", "gender", "P(female)", "crops", "quality"):
+            table.add_column(name, justify="left" if name in {"camera", "gender"} else "right", no_wrap=True)
+        names = self._names()
+        for visit in self.visits[:_LONGEST_TABLE]:
+            table.add_row(*_visit_cells(visit, names))
+        return table
+
+    def _share_table(self) -> Table:
+        """Shares by band and gender: each cell of all visits."""
+        counts = Counter((visit.age_band, visit.gender) for visit in self.visits)
+        table = Table(title="shares by age band and gender", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        for name in ("band", *_GENDERS, "all", ""):
+            table.add_column(name, justify="left" if name in {"band", ""} else "right")
+        for band in (*AGE_BANDS, UNKNOWN):
+            row = [counts[band, gender] for gender in _GENDERS]
+            if any(row):
+                share = sum(row) / len(self.visits)
+                table.add_row(band, *(_percent(n, len(self.visits)) for n in row), f"{share:.0%}", "█" * round(24 * share))
+        columns = [sum(counts[band, gender] for band in (*AGE_BANDS, UNKNOWN)) for gender in _GENDERS]
+        table.add_section()
+        table.add_row("all", *(_percent(n, len(self.visits)) for n in columns), "100%", "")
+        return table
+
+    def _totals_line(self) -> str:
+        totals = self.totals
+        speed = totals.seconds / self.elapsed_s if self.elapsed_s else 0.0
+        lines = [
+            f"{totals.segments} segments, {totals.frames_decoded} frames decoded, {totals.frames_analysed} analysed",
+            f"{totals.detections} faces found; {totals.seconds} s of video in {self.elapsed_s:.1f} s ({speed:.1f} x)",
+        ]
+        if totals.rejected:
+            lines.append("not used: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
+        if totals.dead_letters:
+            lines.append("set aside: " + ", ".join(f"{reason} {n}" for reason, n in totals.dead_letters.items()))
+        return "\n".join(lines)
+
+
+def visit_object(visit: Visit) -> dict[str, Any]:
+    """Return a visit as it stands in the JSON documents."""
+    return {
+        "visit_id": str(visit.visit_id),
+        "started_at": visit.started_at.isoformat(),
+        "ended_at": visit.ended_at.isoformat(),
+        "dwell_s": visit.dwell_s,
+        "age": _rounded(visit.age),
+        "age_low": _rounded(visit.age_low),
+        "age_high": _rounded(visit.age_high),
+        "age_band": visit.age_band,
+        "p_female": _rounded(visit.p_female),
+        "gender": visit.gender,
+        "observations": visit.observations,
+        "detections": visit.detections,
+        "quality": _rounded(visit.quality),
+        "first_box": list(visit.first_box),
+        "last_box": list(visit.last_box),
+        "model": visit.model,
+        "detector": visit.detector,
+    }
+
+
+def _visit_cells(visit: Visit, names: Mapping[UUID, str]) -> tuple[str, ...]:
+    interval = "" if visit.age_low is None or visit.age_high is None else f"{visit.age_low:.0f} to {visit.age_high:.0f}"
+    return (
+        names[visit.camera_id],
+        visit.started_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-5],
+        f"{visit.dwell_s:.1f}",
+        UNKNOWN if visit.age is None else f"{visit.age:.0f}",
+        interval,
+        visit.age_band,
+        visit.gender,
+        "" if visit.p_female is None else f"{visit.p_female:.2f}",
+        str(visit.observations),
+        f"{visit.quality:.2f}",
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return what is worth printing; the database holds the rest."""
+    return None if value is None else round(value, 4)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if part else "·"
