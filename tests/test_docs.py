@@ -33,15 +33,21 @@ def test_the_table_of_settings_holds_no_other() -> None:
     assert documented - {f"{PREFIX}CONFIG"} == {PREFIX + name.upper() for name in Settings.model_fields}
 
 
-def test_every_command_is_described() -> None:
+def test_every_command_is_described_with_its_options() -> None:
     import typer.main  # noqa: PLC0415 - this test alone needs the command line
 
     from services.cli import app  # noqa: PLC0415 - as above
 
     command = typer.main.get_command(app)
-    commands = set(getattr(command, "commands", {}))
-    documented = set(re.findall(r"^## `headcount (\w+)", (DOCS / "commands.md").read_text(encoding="utf-8"), re.MULTILINE))
-    assert commands == documented
+    options = {
+        name: {option for parameter in sub.params for option in parameter.opts if option.startswith("--")}
+        for name, sub in getattr(command, "commands", {}).items()
+    }
+    sections = dict(
+        re.findall(r"^## `headcount (\w+)(.*?)(?=^## |\Z)", (DOCS / "commands.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    )
+    assert set(sections) == set(options)
+    assert not [f"{name} {option}" for name, named in options.items() for option in named if option not in sections[name]]
 
 
 def test_every_table_and_view_is_described() -> None:
