@@ -163,11 +163,16 @@ class Shut(Account):
         return program.is_relative_to(self._data_dir) and super().can_run(program)
 
 
-def test_programs_out_of_reach_are_copied_once(own_dir: Path) -> None:
-    copied = programs.usable(Shut(own_dir), own_dir)
-    assert copied.is_relative_to(own_dir)
+def test_programs_out_of_reach_are_copied_once_and_work_there(own_dir: Path) -> None:
+    own_dir.mkdir(exist_ok=True)
+    account = Shut(own_dir)
+    copied = programs.usable(account, own_dir)
     made = copied.stat().st_ino
-    assert programs.usable(Shut(own_dir), own_dir).stat().st_ino == made
+    assert copied.is_relative_to(own_dir)
+    assert programs.usable(account, own_dir).stat().st_ino == made
+    (own_dir / "cluster").mkdir()
+    account.own(own_dir / "cluster", 0o700)
+    assert account.run([copied / "initdb", "--no-sync", "-D", own_dir / "cluster"]).returncode == 0
 
 
 def test_a_place_that_is_no_folder_is_the_users_mistake(own_dir: Path) -> None:

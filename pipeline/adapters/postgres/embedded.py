@@ -69,8 +69,9 @@ class EmbeddedPostgres:
         """
         if self._use is None:
             try:
-                self._prepare()
+                self._enter_data_dir()
                 with _locked(self._data_dir / "postgres-start.lock"):
+                    self._programs = programs.usable(self._account, self._data_dir)
                     self._use = self._join()
             except OSError as error:
                 raise ConfigurationError(f"cannot keep a database in {self._data_dir}: {error}; set HEADCOUNT_DATA_DIR elsewhere") from None
@@ -115,13 +116,12 @@ class EmbeddedPostgres:
         """Return the `psql` that comes with the server."""
         return programs.bundled() / "bin" / "psql"
 
-    def _prepare(self) -> None:
+    def _enter_data_dir(self) -> None:
         if not self._data_dir.is_dir():
             self._data_dir.mkdir(parents=True)
             self._data_dir.chmod(0o755)  # whatever the umask: the server's user must pass through
         self._account = Account(self._notice)
         self._account.require_entry(self._data_dir)
-        self._programs = programs.usable(self._account, self._data_dir)
 
     def _join(self) -> int:
         """Take the shared lock, see that the server runs, and return the lock's descriptor."""

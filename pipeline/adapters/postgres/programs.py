@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,18 +39,30 @@ def usable(account: Account, data_dir: Path) -> Path:
     Raises:
         ConfigurationError: The user can run neither.
     """
-    source = bundled()
-    if account.can_run(source / "bin" / "postgres"):
-        return source / "bin"
+    source = bundled() / "bin"
+    if _runs(account, source):
+        return source
     copy = data_dir / f"postgres-programs-{MAJOR}"
     if not copy.is_dir():
-        _copy(source, copy)
-    if not account.can_run(copy / "bin" / "postgres"):
+        _copy(bundled(), copy)
+    programs = copy / _WHEEL / bundled().name / "bin"
+    if not _runs(account, programs):
         raise ConfigurationError(f"the user {account.name!r} cannot run programs below {data_dir}: set HEADCOUNT_DATA_DIR elsewhere")
-    return copy / "bin"
+    return programs
+
+
+def _runs(account: Account, folder: Path) -> bool:
+    return all(account.can_run(folder / program) for program in ("postgres", "initdb", "pg_ctl"))
 
 
 def _copy(source: Path, target: Path) -> None:
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copytree(source, unfinished, symlinks=True)
+    """Copy the programs with the libraries that the wheel keeps beside its package, where the programs look for them."""
+    unfinished = target.with_name(f"{target.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    unfinished.chmod(0o755)  # whatever the umask
+    shutil.copytree(source, unfinished / _WHEEL / source.name, symlinks=True)
+    libraries = source.parent.with_name(f"{_WHEEL}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, unfinished / libraries.name)
     unfinished.rename(target)
