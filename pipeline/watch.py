@@ -10,10 +10,9 @@ import numpy as np
 
 from pipeline.stages.align import align
 from pipeline.stages.choose import CropGate, Rejection, crop_quality
-from pipeline.stages.colours import coarse_colours
 from pipeline.stages.decode import DecodeOptions, Decoder
 from pipeline.stages.suppress import hair
-from pipeline.stages.track import Sight, close_all, step
+from pipeline.stages.track import Sight, close_all, coarse_colours, step
 from pipeline.tally import Tally
 from pipeline.types import Detections
 

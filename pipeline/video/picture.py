@@ -26,6 +26,7 @@ _WINDOWED = {
     "yuv444p10le": (2, (1, 1)),
     "gray": (1, (1, 1)),
 }
+_MARGIN_PX = 4  # even
 _WHITE = 255
 
 
@@ -108,14 +109,19 @@ class DecodedPicture:
             return to_rgb(self._frame)[y0:y1, x0:x1].copy()
         left, top, part = _cut_planes(self._frame, x0, y0, x1, y1)
         whole = cast("UInt8", part.to_ndarray(format="rgb24"))
-        return np.ascontiguousarray(whole[y0 - top : y1 - top, x0 - left : x1 - left])
+        return whole[y0 - top : y1 - top, x0 - left : x1 - left].copy()
 
 
 def _cut_planes(frame: VideoFrame, x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, VideoFrame]:
-    """Copy a window, grown to whole chroma samples, into a frame of its own: full-resolution colours are never made (VIDEO.md 4)."""
+    """Copy a window into a frame of its own: full-resolution colours are never made (VIDEO.md 4).
+
+    It is grown to even sides, on which libswscale takes the same way as for the whole picture, and by a margin, because it
+    interpolates colours between neighbours.
+    """
     sample_bytes, (columns, rows) = _WINDOWED[frame.format.name]
-    left, top = x0 - x0 % columns, y0 - y0 % rows
-    part = VideoFrame(x1 - left, y1 - top, frame.format.name)
+    left, top = max(0, x0 - x0 % 2 - _MARGIN_PX), max(0, y0 - y0 % 2 - _MARGIN_PX)
+    right, bottom = min(frame.width, x1 + x1 % 2 + _MARGIN_PX), min(frame.height, y1 + y1 % 2 + _MARGIN_PX)
+    part = VideoFrame(right - left, bottom - top, frame.format.name)
     part.colorspace, part.color_range = frame.colorspace, frame.color_range
     for index, (source, target) in enumerate(zip(frame.planes, part.planes, strict=True)):
         x, y = (left, top) if index == 0 else (left // columns, top // rows)

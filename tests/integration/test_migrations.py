@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,7 +23,6 @@ from tests.contract.samples import NOON, execute, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 
@@ -71,6 +72,15 @@ def test_a_newer_database_is_refused(database: Database, database_url: str) -> N
     execute(database, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigurationError, match=r"newer Headcount \(revision 9999\): upgrade"):
         migrate(database_url)
+
+
+def test_the_questions_of_the_sql_guide_can_be_asked(database: Database) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "sql.md"
+    blocks = re.findall(r"```sql\n(.*?)```", guide.read_text(), re.DOTALL)
+    statements = [statement for block in blocks for statement in block.split(";\n") if statement.strip()]
+    assert len(statements) >= 5
+    for statement in statements:
+        assert query(database, statement) == []
 
 
 def test_local_time_and_dwell_are_in_the_view(database: Database) -> None:

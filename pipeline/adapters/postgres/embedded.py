@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import shutil
 import time
@@ -16,11 +15,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-import psycopg2
-from psycopg2 import sql
-
-from pipeline.adapters.postgres import programs
+from pipeline.adapters.postgres import administration, programs
 from pipeline.adapters.postgres.account import Account
+from pipeline.adapters.postgres.administration import last_line
 from pipeline.adapters.postgres.socket_folder import socket_folder
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError
 
@@ -29,14 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from psycopg2 import extensions
-
 SUPERUSER = "headcount"
 KEPT_DATABASE = "headcount"
 EPHEMERAL_PREFIX = "run_"  # databases of runs whose rows are not kept
+_MAINTENANCE = "postgres"
 _PORT = 5432  # part of the socket's name; given everywhere, because PGPORT may be set to another
 _START_TIMEOUT_S = 60.0
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class EmbeddedPostgres:
@@ -99,18 +94,16 @@ class EmbeddedPostgres:
 
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL; names that begin with `run_` are dropped after their process is gone."""
-        self._administer(sql.SQL("CREATE DATABASE {}").format(_identifier(name)))
+        administration.create_database(self.url(_MAINTENANCE), name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database with its connections, if it is there."""
-        self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_identifier(name)))
+        administration.drop_database(self.url(_MAINTENANCE), name)
 
     def databases(self) -> list[str]:
         """Return the names of all databases but PostgreSQL's own."""
-        with self._cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1")
-            return [name for (name,) in cursor.fetchall()]
+        return administration.databases(self.url(_MAINTENANCE))
 
     def psql_path(self) -> Path:
         """Return the `psql` that comes with the server."""
@@ -149,7 +142,7 @@ class EmbeddedPostgres:
         options = ["--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--no-locale", "--no-instructions"]
         made = self._account.run([self._programs / "initdb", *options, "-D", fresh])
         if made.returncode:
-            raise ConfigurationError(f"cannot make a database in {self._data_dir}: {_last_line(made.stderr)}")
+            raise ConfigurationError(f"cannot make a database in {self._data_dir}: {last_line(made.stderr)}")
         fresh.rename(self._cluster)
         return None
 
@@ -175,7 +168,7 @@ class EmbeddedPostgres:
         settings = {"port": str(_PORT), "listen_addresses": "", "unix_socket_directories": f'"{folder}"', "unix_socket_permissions": "0700"}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         started = self._control("start", "-w", "-l", str(self._cluster / "server.log"), "-o", options)
-        return _last_line(started.stderr or started.stdout) if started.returncode else None
+        return last_line(started.stderr or started.stdout) if started.returncode else None
 
     def _control(self, action: str, *options: str) -> subprocess.CompletedProcess[str]:
         return self._account.run([self._programs / "pg_ctl", action, "-D", self._cluster, *options])
@@ -187,25 +180,6 @@ class EmbeddedPostgres:
         for name in present if drop_left_over else ():
             if name.startswith(EPHEMERAL_PREFIX):
                 self.drop_database(name)
-
-    def _administer(self, statement: sql.Composed) -> None:
-        with self._cursor() as cursor:
-            cursor.execute(statement)
-
-    @contextmanager
-    def _cursor(self) -> Iterator[extensions.cursor]:
-        try:
-            connection = psycopg2.connect(self.url("postgres"), connect_timeout=10)
-        except psycopg2.OperationalError as error:
-            raise DatabaseUnavailableError(f"the embedded database does not answer: {_last_line(str(error))}") from None
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        except psycopg2.OperationalError as error:
-            raise DatabaseUnavailableError(f"the embedded database went away: {_last_line(str(error))}") from None
-        finally:
-            connection.close()
 
 
 @contextmanager
@@ -241,14 +215,3 @@ def _running_socket_folder(cluster: Path) -> str:
     except FileNotFoundError:
         return ""
     return lines[4] if len(lines) > 4 else ""  # noqa: PLR2004 - the fifth line, by PostgreSQL's miscadmin.h
-
-
-def _identifier(name: str) -> sql.Identifier:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"expected a database name of lower-case letters, digits and _, got {name!r}")
-    return sql.Identifier(name)
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"

@@ -13,8 +13,8 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from pipeline.stages.colours import blend, colour_distance
-from pipeline.stages.match import match
+from pipeline.stages.track.colours import blend, colour_distance
+from pipeline.stages.track.match import match
 from pipeline.types import Still, Track
 
 if TYPE_CHECKING:
