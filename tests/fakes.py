@@ -1,0 +1,130 @@
+"""The ports in memory, for tests: a log and a registry that can be away for a while."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pipeline.errors import DatabaseUnavailableError, FencedError, InvalidRecordError, LogUnavailableError, OffsetOutOfRangeError
+from pipeline.ports import Lease
+from pipeline.record import to_segment
+from pipeline.types import Camera, Record, Segment, SegmentKind, StoredRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipeline.ports import SourcePosition
+
+
+@dataclass
+class MemoryLog:
+    """A `SegmentLog` in memory."""
+
+    max_bytes: int = 2**30
+    failures: int = 0  # so many appends fail from now on
+    lands_anyway: bool = False  # a failed append is in the log all the same
+    partitions: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))
+
+    def uid(self) -> str:
+        return "memory:1"
+
+    def earliest(self, partition: int) -> int:
+        del partition
+        return 0
+
+    def latest(self, partition: int) -> int:
+        return len(self.partitions[partition])
+
+    def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
+        del timeout_s
+        if not 0 <= offset <= self.latest(partition):
+            raise OffsetOutOfRangeError(partition, offset, 0, self.latest(partition))
+        taken: list[StoredRecord] = []
+        for place, record in enumerate(self.partitions[partition][offset:], offset):
+            if taken and sum(stored.record.size for stored in taken) + record.size > max_bytes:
+                break
+            taken.append(StoredRecord(partition=partition, offset=place, record=record))
+        return taken
+
+    def append(self, partition: int, record: Record) -> int:
+        if record.size > self.max_bytes:
+            raise InvalidRecordError("too_large")
+        failing = self.failures > 0
+        self.failures -= failing
+        if not failing or self.lands_anyway:
+            self.partitions[partition].append(record)
+        if failing:
+            raise LogUnavailableError("the log is away")
+        return len(self.partitions[partition]) - 1
+
+    def segments(self, partition: int) -> list[Segment]:
+        return [to_segment(record) for record in self.partitions[partition]]
+
+
+@dataclass
+class MemoryRegistry:
+    """A `Registry` in memory; `keeps_up` says that what is acknowledged is committed at once."""
+
+    keeps_up: bool = True
+    failures: int = 0  # so many calls fail from now on
+    fenced: bool = False
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    acknowledged: dict[tuple[UUID, int], Segment] = field(default_factory=dict)
+    committed_offsets: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    released: list[Lease] = field(default_factory=list)
+    live_sessions: int = 0
+
+    def register(self, name: str, source: str) -> Camera:
+        del source
+        camera = Camera(camera_id=uuid5(NAMESPACE_URL, name), name=name, site="default", partition=len(self.cameras) % 4)
+        return self.cameras.setdefault(name, camera)
+
+    def lease(self, camera: Camera, session: int | None) -> Lease:
+        self._answer()
+        if session is None:
+            self.live_sessions += 1
+            session = self.live_sessions
+        last = self.acknowledged.get((camera.camera_id, session))
+        return Lease(
+            camera=camera,
+            session=session,
+            next_sequence=last.sequence + 1 if last else 0,
+            finished=last is not None and last.kind is SegmentKind.END,
+        )
+
+    def acknowledge(self, lease: Lease, segment: Segment, offset: int) -> None:
+        self._answer()
+        if self.fenced:
+            raise FencedError("the lease was lost")
+        self.acknowledged[lease.camera.camera_id, lease.session] = segment
+        if self.keeps_up:
+            self.committed_offsets[lease.camera.partition] = offset + 1
+
+    def committed(self, partition: int) -> int:
+        self._answer()
+        return self.committed_offsets[partition]
+
+    def release(self, lease: Lease) -> None:
+        self.released.append(lease)
+
+    def _answer(self) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise DatabaseUnavailableError("the database is away")
+
+
+@dataclass
+class ListSource:
+    """A `SegmentSource` of given segments; they take the position's camera and session."""
+
+    items: Sequence[Segment]
+    session: int | None = 7
+
+    def segments(self, position: SourcePosition) -> Iterator[Segment]:
+        for segment in self.items[position.next_sequence :]:
+            yield replace(segment, camera_id=position.camera_id, session=position.session)
+
+    def close(self) -> None:
+        """Do nothing."""

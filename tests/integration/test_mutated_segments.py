@@ -1,0 +1,65 @@
+"""2,000 damaged segments through decode: no crash, bounded memory, and only the fixed reasons."""
+
+from __future__ import annotations
+
+import random
+import resource
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.stages.decode import DecodeOptions, Decoder
+from tests.clips import CODECS, make_clip
+from tests.sources import read, videos
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.types import Segment
+
+MUTATIONS = 2000
+REASONS = {None, "not_openable", "picture_too_large", "decode_error", "no_frames"}
+LIMIT_KIB = 300 * 1024
+HEADER_BYTES = 400  # EBML, tracks, extradata
+
+
+def mutated(payload: bytes, dice: random.Random) -> bytes:
+    """Return a payload with flipped bits, a cut, a burst of noise, a hole or a damaged header."""
+    data = bytearray(payload)
+    kind = dice.randrange(5)
+    if kind == 0:
+        for _ in range(dice.choice((1, 4, 32))):
+            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    elif kind == 1:
+        del data[dice.randrange(len(data)) :]
+    elif kind == 2:
+        at = dice.randrange(len(data))
+        data[at : at + dice.randrange(1, 300)] = dice.randbytes(dice.randrange(1, 300))
+    elif kind == 3:
+        at = dice.randrange(len(data))
+        del data[at : at + dice.randrange(1, 300)]
+    else:
+        for _ in range(dice.choice((1, 3, 10))):
+            data[dice.randrange(min(HEADER_BYTES, len(data)))] = dice.randrange(256)
+    return bytes(data) or b"\0"
+
+
+def test_damaged_segments_are_counted_and_never_crash(tmp_path: Path) -> None:
+    dice = random.Random(20260101)
+    originals: list[Segment] = []
+    for name in ("h264-b", "hevc", "mjpeg", "mpeg4", "vp8", "vp9", "av1"):
+        originals += videos(read(make_clip(tmp_path / name, replace(CODECS[name], frames=12))))[:1]
+    decoder = Decoder(DecodeOptions.of(5, 64, 10**6))
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reasons: dict[str | None, int] = {}
+    for _ in range(MUTATIONS):
+        original = dice.choice(originals)
+        decoding = decoder.decode(replace(original, payload=mutated(original.payload, dice)), None)
+        for frame in decoding:
+            width, height = frame.picture.size_wh
+            assert frame.picture.window(0, 0, width, height).shape == (height, width, 3)
+        outcome = decoding.outcome
+        reasons[outcome.reason] = reasons.get(outcome.reason, 0) + 1
+        assert all(since < to for since, to in outcome.observed)
+    assert set(reasons) <= REASONS
+    assert all(reasons.get(reason, 0) > MUTATIONS // 100 for reason in (None, "decode_error", "not_openable")), reasons
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < LIMIT_KIB

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from pipeline.errors import FencedError
+from pipeline.ingest import Ingest
+from pipeline.types import Segment, SegmentKind
+from tests.clocks import SteppedClock
+from tests.fakes import ListSource, MemoryLog, MemoryRegistry
+
+VIDEO_BYTES = 100
+
+
+def video(count: int) -> list[Segment]:
+    """Return so many segments and an END."""
+    segments = [
+        Segment(camera_id=UUID(int=1), session=1, sequence=n, kind=SegmentKind.GOP, captured_us=n * 10**6, payload=bytes(VIDEO_BYTES))
+        for n in range(count)
+    ]
+    return [*segments, Segment(camera_id=UUID(int=1), session=1, sequence=count, kind=SegmentKind.END, captured_us=count * 10**6)]
+
+
+@dataclass
+class Bench:
+    """An ingest between fakes."""
+
+    log: MemoryLog = field(default_factory=MemoryLog)
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
+    stop: threading.Event = field(default_factory=threading.Event)
+    seen: list[Segment] = field(default_factory=list)
+    room: int = 10**6
+    stop_after: int | None = None
+
+    def ingest(self) -> Ingest:
+        return Ingest(
+            log=self.log,
+            registry=self.registry,
+            clock=CommittingClock(self),
+            stop=self.stop,
+            uncommitted_max_bytes=self.room,
+            progress=self._progress,
+        )
+
+    def _progress(self, segment: Segment) -> None:
+        self.seen.append(segment)
+        if self.stop_after is not None and len(self.seen) >= self.stop_after:
+            self.stop.set()
+
+
+class CommittingClock(SteppedClock):
+    """While it is slept on, a worker commits one record."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self._bench = bench
+        self.sleeps = 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.sleeps += 1
+        self._bench.registry.committed_offsets[0] += 1
+
+
+def sequences(bench: Bench) -> list[int]:
+    return [segment.sequence for segment in bench.log.segments(0)]
+
+
+def test_a_file_is_carried_in_order_up_to_its_end() -> None:
+    bench = Bench()
+    camera = bench.registry.register("door", "door.mp4")
+    outcome = bench.ingest().run(ListSource(video(5)), camera)
+    assert (outcome.segments, outcome.bytes, outcome.finished) == (5, 5 * VIDEO_BYTES, True)
+    assert sequences(bench) == [0, 1, 2, 3, 4, 5]
+    assert {(segment.camera_id, segment.session) for segment in bench.log.segments(0)} == {(camera.camera_id, 7)}
+    assert [lease.camera for lease in bench.registry.released] == [camera]
+
+
+def test_a_finished_file_is_not_carried_again() -> None:
+    bench = Bench()
+    camera = bench.registry.register("door", "door.mp4")
+    bench.ingest().run(ListSource(video(2)), camera)
+    outcome = bench.ingest().run(ListSource(video(2)), camera)
+    assert (outcome.segments, outcome.finished, len(sequences(bench))) == (0, True, 3)
+
+
+def test_a_stopped_file_goes_on_after_the_last_acknowledged_sequence() -> None:
+    bench = Bench(stop_after=2)
+    camera = bench.registry.register("door", "door.mp4")
+    assert not bench.ingest().run(ListSource(video(5)), camera).finished
+    assert sequences(bench) == [0, 1]
+    bench.stop.clear()
+    bench.stop_after = None
+    assert bench.ingest().run(ListSource(video(5)), camera).finished
+    assert sequences(bench) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("lands_anyway", [False, True])
+def test_a_failed_append_is_sent_again_and_repeats_stand_together(lands_anyway: bool) -> None:  # noqa: FBT001 - a parameter
+    bench = Bench(log=MemoryLog(failures=3, lands_anyway=lands_anyway))
+    bench.ingest().run(ListSource(video(2)), bench.registry.register("door", "door.mp4"))
+    assert sequences(bench) == ([0, 0, 0, 0, 1, 2] if lands_anyway else [0, 1, 2])
+
+
+def test_a_database_that_is_away_for_a_while_loses_nothing() -> None:
+    bench = Bench(registry=MemoryRegistry(failures=4))
+    bench.ingest().run(ListSource(video(2)), bench.registry.register("door", "door.mp4"))
+    assert sequences(bench) == [0, 1, 2]
+
+
+def test_a_file_waits_while_too_much_is_unanalysed() -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=2 * VIDEO_BYTES)
+    ingest = bench.ingest()
+    ingest.run(ListSource(video(10)), bench.registry.register("door", "door.mp4"))
+    assert sequences(bench) == list(range(11))
+    assert ingest.clock.sleeps == 8  # type: ignore[attr-defined]  # the bench's clock counts
+
+
+def test_stopping_ends_the_wait_for_room() -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=0, stop_after=1)
+    outcome = bench.ingest().run(ListSource(video(10)), bench.registry.register("door", "door.mp4"))
+    assert (outcome.segments, outcome.finished) == (1, False)
+
+
+def test_stopping_ends_the_wait_for_a_log_that_is_away() -> None:
+    bench = Bench(log=MemoryLog(failures=10**9))
+    bench.stop.set()
+    outcome = bench.ingest().run(ListSource(video(1), session=None), bench.registry.register("door", "rtsp://door"))
+    assert outcome.segments == 0
+    assert bench.registry.released
+
+
+def test_a_live_source_is_carried_to_its_end_after_the_stop() -> None:
+    bench = Bench(stop_after=1)
+    outcome = bench.ingest().run(ListSource(video(3), session=None), bench.registry.register("door", "rtsp://door"))
+    assert outcome.finished
+    assert {segment.session for segment in bench.log.segments(0)} == {1}
+
+
+def test_a_segment_that_the_log_refuses_is_counted_and_the_rest_goes_on() -> None:
+    large = video(3)
+    large[1] = Segment(camera_id=UUID(int=1), session=1, sequence=1, kind=SegmentKind.GOP, captured_us=1, payload=bytes(5000))
+    bench = Bench(log=MemoryLog(max_bytes=1000))
+    outcome = bench.ingest().run(ListSource(large), bench.registry.register("door", "door.mp4"))
+    assert (outcome.refused, outcome.segments, outcome.finished) == (1, 2, True)
+    assert sequences(bench) == [0, 2, 3]
+
+
+def test_a_lost_lease_ends_it_at_once_and_is_given_back() -> None:
+    bench = Bench(registry=MemoryRegistry(fenced=True))
+    with pytest.raises(FencedError):
+        bench.ingest().run(ListSource(video(3)), bench.registry.register("door", "door.mp4"))
+    assert sequences(bench) == [0]
+    assert bench.registry.released
