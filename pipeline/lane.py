@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_READ_TIMEOUT_S = 1.0  # what lies in the log comes at once; what does not come in this time is a hole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +54,24 @@ class Lane:
         self._with = equipment
         self._queue: deque[StoredRecord] = deque()
         self._states: dict[UUID, CameraState] | None = None
+        self._barren_to = -1  # up to this offset a read found nothing: the log ends with a hole
 
     def has_work(self) -> bool:
-        """Say whether there is a record to read."""
-        return bool(self._queue) or self._with.log.latest(self.claim.partition) > self.claim.next_offset
+        """Say whether there is a record to read, or a log that is shorter than what was committed."""
+        return bool(self._queue) or self._with.log.latest(self.claim.partition) not in (self.claim.next_offset, self._barren_to)
 
     def work(self) -> BatchResult | None:
-        """Analyse and commit one batch; None where the work was begun anew because the database lost it.
+        """Analyse and commit one batch; None where nothing was read, or where the database lost the batch and it is begun anew.
 
         Raises:
             FencedError: The claim is another's; the lane must be dropped.
             TransientError: Stopped while the outside world was away; nothing is lost.
+            OffsetOutOfRangeError: The log is shorter than what was committed: it is not the log that we know.
         """
         self._load()
         gaps = self._fill()
+        if not self._queue and not gaps:
+            return None
         seen = self._with.engine.observe(self._states or {}, self._until_due())
         answers = self._patiently(lambda: self._classify(seen.crops))
         conclusion = self._with.engine.conclude(seen, answers, gaps)
@@ -87,21 +92,29 @@ class Lane:
         """Read a batch where none is left over; return what the log no longer had."""
         if self._queue:
             return ()
-        settings, partition, offset = self._with.settings, self.claim.partition, self.claim.next_offset
-        gaps: tuple[LogGap, ...] = ()
-        try:
-            records = self._read(offset)
-        except OffsetOutOfRangeError as error:
-            if offset > error.latest:
-                raise  # the log is shorter than what was committed: it is not the log that we know
-            gaps = (LogGap(partition=partition, from_offset=offset, to_offset=error.earliest, reason="retention"),)
-            records = self._read(error.earliest)
-        self._queue.extend(itertools.islice(records, settings.commit_segments))
-        return gaps
+        partition, first = self.claim.partition, self.claim.next_offset
+        latest = self._with.log.latest(partition)
+        offset = first
+        while True:
+            try:
+                records = self._read(offset)
+                break
+            except OffsetOutOfRangeError as error:
+                if offset > error.latest:
+                    raise
+                offset = error.earliest  # retention may overtake the next try, too
+        self._queue.extend(itertools.islice(records, self._with.settings.commit_segments))
+        if not records:
+            self._barren_to = latest
+        return (LogGap(partition=partition, from_offset=first, to_offset=offset, reason="retention"),) if offset > first else ()
 
     def _read(self, offset: int) -> list[StoredRecord]:
         max_bytes = self._with.settings.batch_max_bytes
-        return list(self._patiently(lambda: self._with.log.read(self.claim.partition, offset, max_bytes=max_bytes, timeout_s=0.0)))
+
+        def read() -> list[StoredRecord]:
+            return list(self._with.log.read(self.claim.partition, offset, max_bytes=max_bytes, timeout_s=_READ_TIMEOUT_S))
+
+        return self._patiently(read)
 
     def _until_due(self) -> Iterator[StoredRecord]:
         """Yield the queue's records until a commit is due or the worker stops; at least one, so that work goes on."""

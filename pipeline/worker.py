@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseUnavailableError, FencedError, SupersededError, TransientError
 from pipeline.lane import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from pipeline.lane import Equipment
@@ -51,10 +51,10 @@ class Worker:
         renewer = threading.Thread(target=self._renew, args=(finished,), name="renew", daemon=True)
         renewer.start()
         try:
-            with ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane") as pool:
+            with self._pool() as pool:
                 while not (self._with.stop.is_set() or self._superseded.is_set()):
                     self._tick(pool)
-                    if until_end is not None and until_end.is_set() and self._idle() and not self._acquire():
+                    if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
                         break
                     self._with.stop.wait(_TICK_S)
                 self._finish()
@@ -63,6 +63,15 @@ class Worker:
             renewer.join()
         if self._superseded.is_set():
             raise SupersededError("another worker was started in this slot; this one has given way")
+
+    @contextmanager
+    def _pool(self) -> Iterator[ThreadPoolExecutor]:
+        """Provide the lanes' threads; whatever ends the block stops them first, so that none waits for ever."""
+        with ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane") as pool:
+            try:
+                yield pool
+            finally:
+                self._with.stop.set()
 
     def _tick(self, pool: ThreadPoolExecutor) -> None:
         """Collect finished batches, claim, and set the idle lanes that have work to it."""
@@ -93,33 +102,37 @@ class Worker:
                 self._superseded.set()
             except FencedError:
                 del self._lanes[partition]
+            except TransientError:
+                if not self._with.stop.is_set():
+                    raise  # a lane waits out what passes by itself, unless it is stopped
 
     def _acquire(self) -> bool:
-        """Claim what is free up to the fair share, or give the surplus to a worker that joined; say whether a claim came."""
+        """Claim what is free up to the fair share; say whether nothing was left to claim."""
         self._claim_due = self._with.clock.monotonic() + _CLAIM_EVERY_S
         try:
             claims = self._claims.acquire()
-            self._surplus = self._claims.surplus(len(self._lanes) + len(claims))
+            for claim in claims:
+                self._lanes[claim.partition] = Lane(claim, self._with)
+                self._with.at("after_claim")
+            self._surplus = self._claims.surplus(len(self._lanes))
         except DatabaseUnavailableError:
             return False
-        for claim in claims:
-            self._lanes[claim.partition] = Lane(claim, self._with)
-            self._with.at("after_claim")
-        return bool(claims)
+        return not claims
 
     def _give_surplus_back(self) -> None:
+        """Release what a worker that joined has a right to."""
         between_batches = [partition for partition in self._lanes if partition not in self._running]
         for partition in between_batches[: self._surplus]:
-            with suppress(DatabaseUnavailableError):
-                self._claims.release(self._lanes.pop(partition).claim)
-            self._surplus -= 1
+            with suppress(DatabaseUnavailableError):  # tried again at the next tick; a claim without a lane would lie idle
+                self._claims.release(self._lanes[partition].claim)
+                del self._lanes[partition]
+                self._surplus -= 1
 
     def _finish(self) -> None:
         """Wait for the batches in hand, then give the partitions back."""
         self._with.stop.set()
         wait(self._running.values(), timeout=self._with.settings.stop_timeout_s)
-        with suppress(TransientError):  # the outside world is away: what was in hand is still in the log
-            self._collect()
+        self._collect()
         for partition, lane in self._lanes.items():
             if partition not in self._running:
                 with suppress(DatabaseUnavailableError):  # the claim lapses by itself

@@ -124,21 +124,23 @@ class Feeding:
 
     @contextmanager
     def running(self, feeds: Sequence[Feed]) -> Iterator[None]:
-        """Feed in a thread of its own while the block runs; its end stops what still feeds."""
-        thread = threading.Thread(target=self._feed, args=(feeds,), name="feed")
-        thread.start()
-        try:
-            yield
-        finally:
-            self.stop_feeding.set()
-            thread.join()
+        """Feed in a thread of its own while the block runs; its end stops what still feeds, and shows what went wrong there."""
+        with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
+            feeding = pool.submit(self._feed, feeds)
+            try:
+                yield
+            finally:
+                self.stop_feeding.set()
+        feeding.result()
 
     def _feed(self, feeds: Sequence[Feed]) -> None:
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
         at_once = len(feeds) if self._source_options.pace else sum("://" in feed.source.address for feed in feeds) + _FILES_AT_ONCE
-        with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
-            list(pool.map(self._feed_one, feeds))
-        self.fed.set()
+        try:
+            with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
+                list(pool.map(self._feed_one, feeds))
+        finally:
+            self.fed.set()  # also after a failure: who works until the end must not wait for ever
 
     def interrupt(self) -> None:
         """Stop feeding, and end after the batch in hand."""

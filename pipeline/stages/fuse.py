@@ -66,7 +66,7 @@ def fuse(sums: FuseSums, *, gender_unknown: tuple[float, float], band_min_prob: 
         gender_unknown: Between these P(female) the gender is unknown.
         band_min_prob: Below this probability of the likeliest band, the band is unknown.
     """
-    if sums.observations == 0:
+    if not sums.weight:  # nothing was observed, or only with crops of no quality, where the gate is open
         return Fused()
     bins = np.asarray(sums.bins, np.float64)
     bins /= bins.sum()
