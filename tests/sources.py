@@ -28,8 +28,12 @@ def options(settings: Settings | None = None, notice: Callable[[str], None] | No
         clock=SteppedClock(),
         fps=fps,
         start=START,
-        notice=notice or (lambda message: None),
+        notice=notice or _unheard,
     )
+
+
+def _unheard(message: str) -> None:
+    del message
 
 
 def read(source: Path | str, how: SourceOptions | None = None, next_sequence: int = 0) -> list[Segment]:

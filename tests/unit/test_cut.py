@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 import av
 from hypothesis import given
@@ -8,12 +9,16 @@ from hypothesis import strategies as st
 
 from pipeline.video.cut import Cutter, Limits, Run, Unit
 
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
 FRAME_MS = 40
 LIMITS = Limits(target_ms=2000, max_bytes=10_000, max_frames=750)
 
 
 def unit(pts_ms: int | None, *, key: bool = False, size: int = 10) -> Unit:
-    return Unit(packet=av.Packet(), pts_ms=pts_ms, key=key, size=size)
+    return Unit(packet=cast("Packet[VideoStream]", av.Packet()), pts_ms=pts_ms, key=key, size=size)
 
 
 def cut(units: list[Unit], limits: Limits = LIMITS) -> list[Run]:

@@ -34,7 +34,9 @@ def segments(tmp_path: Path) -> list[Segment]:
 
 
 def test_each_bucket_gives_its_first_frame_across_segments(segments: list[Segment]) -> None:
-    after, taken, observed = None, [], []
+    after: int | None = None
+    taken: list[int] = []
+    observed: list[tuple[int, int]] = []
     decoder = Decoder(LIMITS)
     for segment in segments:
         decoding = decoder.decode(segment, after)
@@ -48,7 +50,8 @@ def test_each_bucket_gives_its_first_frame_across_segments(segments: list[Segmen
 @pytest.mark.parametrize("target_s", [1.0, 2.0, 30.0])
 def test_what_is_sampled_does_not_depend_on_the_cuts(tmp_path: Path, target_s: float) -> None:
     path = make_clip(tmp_path / "clip", replace(CODECS["h264-b"], fps=25, frames=150, gop=25))
-    after, taken = None, []
+    after: int | None = None
+    taken: list[int] = []
     for segment in videos(read(path, options(Settings(segment_target_s=target_s)))):
         frames, outcome = decode(segment, after, DecodeOptions.of(7.5, 640, 10**7))
         taken += [frame.pts_us for frame in frames]
