@@ -49,7 +49,7 @@ def decode_state(data: bytes) -> CameraState:
             tracks=tuple(_track(visit, match) for visit, match in tracks),
             stills=tuple(Still(box=still[:4], last_us=still[4]) for still in stills),
         )
-    except (TypeError, ValueError, IndexError, struct.error, msgpack.UnpackException) as error:
+    except (TypeError, ValueError, LookupError, struct.error, msgpack.UnpackException) as error:
         raise ValueError(f"expected a camera state, got {len(data)} bytes that are none ({type(error).__name__})") from None
 
 

@@ -238,7 +238,7 @@ class Track:
     height: float  # estimated face height, pixels
     velocity_x: float = 0.0  # pixels per second
     velocity_y: float = 0.0
-    colours: bytes = b""  # 96 coarse colours of the crop's surroundings, or none
+    colours: bytes = b""  # 96 coarse colours of the head, or none
     crops: int = 0  # crops sent to the model so far
 
 

@@ -1,6 +1,6 @@
-"""Coarse colours of a person around the face, so that the tracker can tell people apart; pure.
+"""Coarse colours of a head, so that the tracker can tell people apart; pure.
 
-A 4 x 8 grid of mean colours over hair, face and shoulders, 96 bytes: it lives in the track's state and ends with it.
+A 4 x 8 grid of mean colours over hair and face, 96 bytes: it lives in the track's state and ends with it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pipeline.types import Float32, UInt8
 
 GRID_WH = (4, 8)
-_REACH = (0.25, 0.4, 0.25, 1.0)
+_REACH = (0.1, 0.3, 0.1, 0.1)
 """How far the grid reaches beyond the face's left, top, right and bottom, in face widths and heights."""
 
 _LUMA_WEIGHT = 0.5  # light changes on the way through a picture, colour less so
-_UPDATE = 0.25  # share of the new colours; the rest remembers
+_UPDATE = 0.4  # share of the new colours; the rest remembers
 
 
 def coarse_colours(small: UInt8, xyxy: Float32) -> bytes:

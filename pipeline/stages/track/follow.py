@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from pipeline.stages.track.colours import blend, colour_distance
-from pipeline.stages.track.match import match
+from pipeline.stages.track.match import Candidates, match
 from pipeline.types import Still, Track
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def step(state: CameraState, sight: Sight, settings: Settings) -> Step:
     """Match a frame's detections to the tracks, begin new ones, end those unseen for too long."""
     state, closed = expire(state, sight.captured_us, settings)
     places = _places(sight.detections.xyxy)
-    pairs = _two_rounds(state.tracks, sight, places, settings)
+    pairs = _rounds(state.tracks, sight, places, settings)
     tracks = list(state.tracks)
     of_detection: list[Track | None] = [None] * len(places)
     for row, column in pairs:
@@ -153,16 +153,21 @@ def _remember_stills(state: CameraState, now_us: int, settings: Settings) -> Cam
     return replace(state, stills=others + seen)
 
 
-def _two_rounds(tracks: Sequence[Track], sight: Sight, places: NDArray[np.float64], settings: Settings) -> list[tuple[int, int]]:
-    """Match the high scores to all tracks, then the low scores to the tracks that are left."""
-    high = np.flatnonzero(sight.detections.score >= settings.detector_threshold)
-    low = np.flatnonzero(sight.detections.score < settings.detector_threshold)
+def _rounds(tracks: Sequence[Track], sight: Sight, places: NDArray[np.float64], settings: Settings) -> list[tuple[int, int]]:
+    """Match the high scores to the tracks of the last frame, then to those out of sight, and the low scores to all that are left."""
+    scores = sight.detections.score
+    high = scores >= settings.detector_threshold
+    last_us = max((track.last_us for track in tracks), default=0)
+    recent = np.array([track.last_us == last_us for track in tracks], bool)
     pairs: list[tuple[int, int]] = []
-    for columns in (high, low):
-        rows = [row for row in range(len(tracks)) if row not in {taken for taken, _ in pairs}]
+    for of_tracks, of_detections in ((recent, high), (~recent, high), (np.ones_like(recent), ~high)):
+        rows = np.setdiff1d(np.flatnonzero(of_tracks), [row for row, _ in pairs])
+        columns = np.setdiff1d(np.flatnonzero(of_detections), [column for _, column in pairs])
         colours = np.array([[colour_distance(tracks[row].colours, sight.colours[column]) for column in columns] for row in rows])
-        found = match([tracks[row] for row in rows], sight.captured_us, places[columns], colours.reshape(len(rows), len(columns)))
-        pairs += [(rows[row], int(columns[column])) for row, column in found]
+        chosen = [tracks[row] for row in rows]
+        candidates = Candidates(places=places[columns], scores=scores[columns], colour_distance=colours.reshape(len(rows), len(columns)))
+        found = match(chosen, sight.captured_us, candidates)
+        pairs += [(int(rows[row]), int(columns[column])) for row, column in found]
     return pairs
 
 

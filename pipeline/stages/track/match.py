@@ -9,6 +9,7 @@ low scores is ByteTrack's (Zhang et al. 2022, arXiv 2110.06864).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +30,10 @@ _REACH_MAX = 2.5
 _VELOCITY_FADES_S = 1.0  # nobody keeps a pace for long behind somebody else
 _SIZE_START = math.log(1.4)  # ratio of heights
 _SIZE_PER_S = math.log(1.6)
-_COLOUR_SCALE = 40.0  # levels; two sights of one person lie near 10
-_COLOUR_MAX = 45.0
+_COLOUR_SCALE = 18.0  # levels; two sights of one head lie near 10
+_COLOUR_MAX = 38.0  # a head that turns, or passes a lamp
+_COLOUR_MAX_UNSURE = 28.0  # a low score says half hidden: one who steps in front of another is where that one was expected
+_UNSURE, _SURE = 0.5, 0.9  # scores
 _IMPOSSIBLE = 1e6
 
 
@@ -41,26 +44,30 @@ def predict(track: Track, now_us: int) -> tuple[float, float]:
     return track.centre_x + track.velocity_x * travel_s, track.centre_y + track.velocity_y * travel_s
 
 
-def match(tracks: Sequence[Track], now_us: int, places: NDArray[np.float64], colour_distance: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Assign detections to tracks at the least total cost.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """m detections as continuations of n tracks."""
 
-    Args:
-        tracks: n of them, last seen before `now_us`.
-        now_us: Of the frame.
-        places: (m, 3) float64 centre x, centre y and height of each detection, pixels.
-        colour_distance: (n, m) float64 levels.
+    places: NDArray[np.float64]  # (m, 3): centre x, centre y and height, pixels
+    scores: NDArray[np.float32]  # (m,): 0..1
+    colour_distance: NDArray[np.float64]  # (n, m): levels
+
+
+def match(tracks: Sequence[Track], now_us: int, candidates: Candidates) -> list[tuple[int, int]]:
+    """Assign detections to tracks, last seen before `now_us`, at the least total cost.
 
     Returns:
         Pairs (index of track, index of detection), each index at most once.
     """
-    if not tracks or not len(places):
+    if not tracks or not len(candidates.places):
         return []
-    cost = _cost(tracks, now_us, places, colour_distance)
+    cost = _cost(tracks, now_us, candidates)
     rows, columns = linear_sum_assignment(cost)
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if cost[row, column] < _IMPOSSIBLE]
 
 
-def _cost(tracks: Sequence[Track], now_us: int, places: NDArray[np.float64], colour_distance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cost(tracks: Sequence[Track], now_us: int, candidates: Candidates) -> NDArray[np.float64]:
+    places, colour_distance = candidates.places, candidates.colour_distance
     expected = np.array([predict(track, now_us) for track in tracks])
     heights = np.array([track.height for track in tracks])
     elapsed_s = np.array([(now_us - track.last_us) / 1e6 for track in tracks])
@@ -70,5 +77,5 @@ def _cost(tracks: Sequence[Track], now_us: int, places: NDArray[np.float64], col
     distance = np.linalg.norm(expected[:, None] - places[None, :, :2], axis=2) / mean_height / reach[:, None]
     size = np.abs(np.log(places[None, :, 2] / heights[:, None])) / (_SIZE_START + _SIZE_PER_S * elapsed_s)[:, None]
     cost = distance**2 + 0.5 * size**2 + (colour_distance / _COLOUR_SCALE) ** 2
-    possible = (distance <= 1) & (size <= 1) & (colour_distance <= _COLOUR_MAX)
-    return np.where(possible, cost, _IMPOSSIBLE)
+    colour_max = np.interp(candidates.scores, (_UNSURE, _SURE), (_COLOUR_MAX_UNSURE, _COLOUR_MAX))
+    return np.where((distance <= 1) & (size <= 1) & (colour_distance <= colour_max), cost, _IMPOSSIBLE)
