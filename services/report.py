@@ -70,9 +70,11 @@ class RunReport:
         return {camera.camera_id: camera.name for camera, _ in self.cameras}
 
     def _visit_table(self) -> Table:
-        table = Table(title=f"{len(self.visits)} visits", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-        for name in ("camera", "from (UTC)", "seconds", "age", "80% interval", "band", "gender", "P(female)", "crops", "quality"):
-            table.add_column(name, justify="left" if name in {"camera", "gender"} else "right", no_wrap=True)
+        days = sorted({visit.started_at.date().isoformat() for visit in self.visits})
+        title = f"{len(self.visits)} visits" + (f", {days[0]} to {days[-1]} UTC" if days[1:] else f", {days[0]} UTC" if days else "")
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+        for name in ("camera", "from", "s", "age (80%)", "band", "gender", "crops"):
+            table.add_column(name, justify="right" if name in {"s", "crops"} else "left", no_wrap=True)
         names = self._names()
         for visit in self.visits[:_LONGEST_TABLE]:
             table.add_row(*_visit_cells(visit, names))
@@ -132,18 +134,14 @@ def visit_object(visit: Visit) -> dict[str, Any]:
 
 
 def _visit_cells(visit: Visit, names: Mapping[UUID, str]) -> tuple[str, ...]:
-    interval = "" if visit.age_low is None or visit.age_high is None else f"{visit.age_low:.0f} to {visit.age_high:.0f}"
     return (
         names[visit.camera_id],
-        visit.started_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-5],
+        visit.started_at.strftime("%H:%M:%S.%f")[:-5],
         f"{visit.dwell_s:.1f}",
-        UNKNOWN if visit.age is None else f"{visit.age:.0f}",
-        interval,
+        UNKNOWN if visit.age is None else f"{visit.age:.0f} ({visit.age_low:.0f}-{visit.age_high:.0f})",
         visit.age_band,
-        visit.gender,
-        "" if visit.p_female is None else f"{visit.p_female:.2f}",
+        visit.gender if visit.p_female is None else f"{visit.gender} {max(visit.p_female, 1 - visit.p_female):.2f}",
         str(visit.observations),
-        f"{visit.quality:.2f}",
     )
 
 
