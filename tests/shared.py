@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def shared_path(name: str) -> Path:
     """Return `../shared/<name>`; skip the test where it is not there."""
-    path = _SHARED / name
+    path = SHARED / name
     if not path.exists():
         pytest.skip(f"needs ../shared/{name} beside the repository")
     return path
