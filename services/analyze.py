@@ -11,14 +11,13 @@ from rich import box
 from rich.table import Table
 
 from pipeline.errors import ConfigurationError
-from pipeline.types import UNKNOWN
 from pipeline.video.picture import to_rgb
 from services.annotate import Label, draw, labels_text
 from services.draw_video import draw_video
 from services.faces import find_faces, read_picture
 from services.follow import follow
 from services.progress import RunProgress, shown
-from services.report import visit_object
+from services.report import age_text, gender_text, visit_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,21 +106,16 @@ def _video_document(followed: Followed) -> dict[str, Any]:
 
 
 def _face_table(faces: Sequence[Face]) -> Table:
-    table = Table(title=f"{len(faces)} faces", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for name in ("#", "box", "height", "age", "80% interval", "band", "gender", "P(female)", "quality", "not classified"):
-        table.add_column(name, justify="left" if name in {"gender", "not classified"} else "right")
+    table = Table(title=f"{len(faces)} faces", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    for name in ("#", "box (pixels)", "age (80%)", "band", "gender", "quality", "not classified"):
+        table.add_column(name, justify="right" if name in {"#", "quality"} else "left", no_wrap=True)
     for number, face in enumerate(faces, start=1):
-        labels = face.labels
-        known = labels.age is not None
         table.add_row(
             str(number),
             " ".join(f"{value:.0f}" for value in face.xyxy),
-            f"{face.xyxy[3] - face.xyxy[1]:.0f} px",
-            f"{labels.age:.0f}" if known else UNKNOWN,
-            f"{labels.age_low:.0f} to {labels.age_high:.0f}" if known else "",
-            labels.age_band,
-            labels.gender,
-            f"{labels.p_female:.2f}" if known else "",
+            age_text(face.labels),
+            face.labels.age_band,
+            gender_text(face.labels),
             f"{face.quality:.2f}",
             face.rejected or "",
         )

@@ -131,6 +131,6 @@ def _trails(followed: Followed) -> list[_Trail]:
     trails = []
     for visit_id, seen in sights.items():
         number = followed.numbers[visit_id] if visit_id in visits else None
-        text = labels_text(visits[visit_id], number) if visit_id in visits else ""
+        text = labels_text(visits[visit_id], followed.numbers[visit_id]) if visit_id in visits else ""
         trails.append(_Trail(instants_us=[us for us, _ in seen], boxes=[box for _, box in seen], text=text, number=number))
     return trails

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.adapters.postgres.report import Totals
+    from pipeline.stages.fuse import Fused
     from pipeline.types import Camera, Visit
 
 _LONGEST_TABLE = 40
@@ -133,14 +134,26 @@ def visit_object(visit: Visit) -> dict[str, Any]:
     }
 
 
+def age_text(labels: Visit | Fused) -> str:
+    """Return "34 (28-41)", the estimate and its 80% interval."""
+    return UNKNOWN if labels.age is None else f"{labels.age:.0f} ({labels.age_low:.0f}-{labels.age_high:.0f})"
+
+
+def gender_text(labels: Visit | Fused) -> str:
+    """Return "female 0.97", the likelier gender with its probability; where it is unknown, that of being female or male."""
+    if labels.p_female is None:
+        return UNKNOWN
+    return f"{labels.gender} {max(labels.p_female, 1 - labels.p_female):.2f}"
+
+
 def _visit_cells(visit: Visit, names: Mapping[UUID, str]) -> tuple[str, ...]:
     return (
         names[visit.camera_id],
         visit.started_at.strftime("%H:%M:%S.%f")[:-5],
         f"{visit.dwell_s:.1f}",
-        UNKNOWN if visit.age is None else f"{visit.age:.0f} ({visit.age_low:.0f}-{visit.age_high:.0f})",
+        age_text(visit),
         visit.age_band,
-        visit.gender if visit.p_female is None else f"{visit.gender} {max(visit.p_female, 1 - visit.p_female):.2f}",
+        gender_text(visit),
         str(visit.observations),
     )
 
