@@ -37,9 +37,11 @@ class Limits:
 
     def broken_by(self, units: Sequence[Unit], size: int) -> bool:
         """Return whether units of `size` bytes in all are too many for one run."""
-        times = (units[0].pts_ms, units[-1].pts_ms)
-        too_long = self.max_ms is not None and times[0] is not None and times[1] is not None and times[1] - times[0] > self.max_ms
-        return size > self.max_bytes or (self.max_frames is not None and len(units) > self.max_frames) or too_long
+        if size > self.max_bytes or (self.max_frames is not None and len(units) > self.max_frames):
+            return True
+        begin_ms = next((unit.pts_ms for unit in units if unit.pts_ms is not None), None)
+        end_ms = units[-1].pts_ms
+        return self.max_ms is not None and begin_ms is not None and end_ms is not None and end_ms - begin_ms > self.max_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
