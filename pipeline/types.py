@@ -56,6 +56,10 @@ def check_array(name: str, array: NDArray[Any], shape: tuple[int | None, ...], d
         raise ValueError(f"{name}: expected {wanted}, got {array.shape} {array.dtype}")
 
 
+_STORABLE_US = (to_us(datetime(1, 1, 2, tzinfo=UTC)), to_us(datetime(9999, 12, 30, tzinfo=UTC)))
+_LONGEST_US = 31 * 86_400_000_000
+
+
 class SegmentKind(StrEnum):
     """What a log record holds."""
 
@@ -92,6 +96,12 @@ class Segment:
         for name in ("sequence", "duration_us", "width_px", "height_px", "frame_count"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.sequence >= 2**63:
+            raise ValueError(f"sequence: expected less than 2^63, got {self.sequence}")
+        if not _STORABLE_US[0] <= self.captured_us <= _STORABLE_US[1] - _LONGEST_US:
+            raise ValueError(f"captured_us: expected an instant of the years 1 to 9999, got {self.captured_us}")
+        if self.duration_us > _LONGEST_US:
+            raise ValueError(f"duration_us: expected at most 31 days, got {self.duration_us}")
         if (self.kind is SegmentKind.GOP) != bool(self.payload):
             raise ValueError(
                 f"payload: expected one exactly in a {SegmentKind.GOP} record, got a {self.kind} record with {len(self.payload)} bytes"

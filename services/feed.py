@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from services.wiring import Column
 
 _FILES_AT_ONCE = 4
+_BACKLOG_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class Feeding:
         self.failures: list[HeadcountError] = []
         self.sessions: list[int] = []
         self.interrupted = False
+        self._column = column
         self._notice = notice
         self._source_options = SourceOptions(
             settings=column.settings,
@@ -133,10 +135,12 @@ class Feeding:
                 self.stop_feeding.set()
         feeding.result()
 
-    def _feed(self, feeds: Sequence[Feed]) -> None:
+    def _feed(self, feeds: Sequence[Feed], after_backlog: bool) -> None:  # noqa: FBT001 - Thread passes by position
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
         at_once = len(feeds) if self._source_options.pace else sum("://" in feed.source.address for feed in feeds) + _FILES_AT_ONCE
         try:
+            while after_backlog and not self.stop_feeding.wait(_BACKLOG_S) and self._column.backlog():
+                continue
             with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
                 list(pool.map(self._feed_one, feeds))
         finally:

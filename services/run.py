@@ -74,9 +74,11 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
             interruptible(feeding, notice),
             shown(progress, console),
             open_worker(column, brain, feeding.stop_work, slot=SLOT, on_commit=progress.on_commit) as worker,
-            feeding.running(feeds),
+            feeding.running(feeds, after_backlog=True),
         ):
             worker.run(until_end=feeding.fed)
+        if not column.backlog():
+            column.log.clear()
         return RunOutcome(
             report=_report(column, feeds, feeding.sessions, time.monotonic() - began),
             failures=[*failures, *feeding.failures],

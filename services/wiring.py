@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.locallog import LocalLog, LogLimits
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pipeline.ports import Classifier, Clock, SegmentLog
+    from pipeline.ports import Classifier, Clock
     from pipeline.settings import Settings
     from pipeline.types import BatchResult
     from pipeline.watch import FrameTrace
@@ -119,7 +119,7 @@ class Column:
     settings: Settings
     place: Place
     clock: Clock
-    log: SegmentLog
+    log: LocalLog
     database: Database
     log_id: int
 
@@ -131,7 +131,13 @@ class Column:
             site=self.settings.site,
             time_zone=self.settings.site_timezone,
             ttl_s=self.settings.claim_ttl_s,
+            holder=uuid5(NAMESPACE_URL, self.log.uid()),  # the log has one writer at a time: its lock excludes a second one
         )
+
+    def backlog(self) -> bool:
+        """Say whether the log holds records that are not yet analysed and stored."""
+        registry = self.registry()
+        return any(registry.committed(partition) < self.log.latest(partition) for partition in range(self.log.partitions))
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Span: TypeAlias = tuple[int, int]  # from, to (exclusive), microseconds since the epoch
 
 _INTRA_ONLY = frozenset({"mjpeg"})  # each packet stands for itself: what is not sampled is not decoded
+_STRAY_US = 60_000_000  # a frame further from its segment's time belongs to no time at all
 _GAP_US, _GAP_FRAMES = 2_000_000, 10  # a longer time between two frames was not observed
 
 
@@ -53,7 +54,7 @@ class DecodeOutcome:
     last_us: int | None = None  # capture time of the last frame that was seen
     size_wh: tuple[int, int] | None = None  # of the last decoded frame, upright, pixels
     observed: tuple[Span, ...] = ()  # where the video was really seen; adjoins the next segment's when nothing is missing
-    reason: str | None = None  # "not_openable", "picture_too_large", "decode_error" (a part is missing) or "no_frames"
+    reason: str | None = None  # "not_openable", "picture_too_large", "decode_error" (a part is missing), "bad_time" or "no_frames"
     error: str | None = None  # class of the first exception
 
 
@@ -148,8 +149,11 @@ class Decoding:
         return self._bucket is None or self._bucket_of(pts_us) > self._bucket
 
     def _see(self, pts_us: int) -> bool:
-        """Take note of a frame; return False when it is late."""
+        """Take note of a frame; return False when it is late, or far from its segment."""
         captured_us = pts_us + self._offset_us
+        if abs(captured_us - self._segment.captured_us) > self._segment.duration_us + _STRAY_US:
+            self._fail("bad_time")
+            return False
         if self._last_us is not None and captured_us <= self._last_us:
             self._outcome = replace(self._outcome, frames_late=self._outcome.frames_late + 1)
             return False

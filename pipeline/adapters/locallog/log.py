@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from pipeline.adapters.locallog import identity as identities
 from pipeline.adapters.locallog.identity import Identity, partition_folder
 from pipeline.adapters.locallog.reader import PartitionReader
-from pipeline.adapters.locallog.retention import delete_aged, delete_surplus
+from pipeline.adapters.locallog.retention import delete_aged, delete_all, delete_surplus
 from pipeline.adapters.locallog.writer import PartitionWriter, Rolling
 from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError
 from pipeline.types import to_us
@@ -164,6 +164,15 @@ class LocalLog:
                 delete_surplus(self._writers, max_bytes=self._limits.max_bytes)
         finally:
             self._sweeping.release()
+
+    def clear(self) -> None:
+        """Delete every record, for a writer whose readers are done: video need not wait for its retention. Offsets go on.
+
+        Raises:
+            LogUnavailableError: A file cannot be deleted.
+        """
+        with self._explained():
+            delete_all(self._writers)
 
     def _open_to_write(self, limits: LogLimits) -> Identity:
         lock = self._writer_lock = identities.lock_writer(self._path)

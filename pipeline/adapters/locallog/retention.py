@@ -22,6 +22,18 @@ def delete_aged(writers: Sequence[PartitionWriter], *, now_ms: int, max_age_ms: 
             writer.drop(oldest)
 
 
+def delete_all(writers: Sequence[PartitionWriter]) -> None:
+    """Delete every record; the offsets go on where they are.
+
+    Raises:
+        OSError: A file cannot be deleted.
+    """
+    for writer in writers:
+        writer.seal()
+        while (oldest := writer.oldest()) is not None:
+            writer.drop(oldest)
+
+
 def delete_surplus(writers: Sequence[PartitionWriter], *, max_bytes: int) -> None:
     """Delete the oldest closed files of all partitions until the rest fits into `max_bytes`.
 

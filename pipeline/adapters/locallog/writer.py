@@ -87,6 +87,14 @@ class PartitionWriter:
         with self._lock:
             self._prepare(now_ms)
 
+    def seal(self) -> None:
+        """Begin a new file, so that all records can be deleted."""
+        with self._lock:
+            if self._torn:
+                self._cut()
+            elif self._size:
+                self._begin_file()
+
     def oldest(self) -> ClosedFile | None:
         """Return the oldest file that grows no more, or None."""
         base = data_bases(self._folder)[0]

@@ -71,14 +71,17 @@ class PostgresRegistry:
     Args:
         site: The site of new cameras; made with `time_zone` where it is new.
         ttl_s: A process that has not acknowledged or renewed for this long loses its cameras.
+        holder: Who leases; the same one again has its cameras at once. A random one where processes do not exclude each other.
     """
 
-    def __init__(self, database: Database, *, log_id: int, site: str, time_zone: str, ttl_s: float) -> None:
+    def __init__(  # noqa: PLR0913 - each is a fact of its own
+        self, database: Database, *, log_id: int, site: str, time_zone: str, ttl_s: float, holder: UUID | None = None
+    ) -> None:
         self._database = database
         self._log_id = log_id
         self._site = site
         self._time_zone = time_zone
-        self._own = {"me": uuid4(), "log": log_id, "ttl": ttl_s}
+        self._own = {"me": holder or uuid4(), "log": log_id, "ttl": ttl_s}
 
     def register(self, name: str, source: str) -> Camera:
         """Return the camera of this name (see `pipeline.ports.Registry`).
