@@ -23,7 +23,7 @@ def segments(draw: st.DrawFn) -> Segment:
         session=draw(st.integers(1, 2**63 - 1)),
         sequence=draw(COUNTS),
         kind=kind,
-        captured_us=draw(INSTANTS),
+        captured_us=draw(st.integers(-(2**55), 2**57)),
         pts_us=draw(INSTANTS),
         duration_us=draw(COUNTS),
         codec=draw(st.sampled_from(["", "h264", "mjpeg", "av1"])),
