@@ -94,6 +94,11 @@ def usable_sources(named: Sequence[NamedSource], settings: Settings) -> tuple[li
     return usable, failures
 
 
+def is_live(feed: Feed) -> bool:
+    """Say whether the source has an address instead of a path."""
+    return "://" in feed.source.address
+
+
 class Feeding:
     """Sources on their way into the log: a thread each, and what became of them."""
 
@@ -104,6 +109,7 @@ class Feeding:
         self.failures: list[HeadcountError] = []
         self.sessions: list[int] = []
         self.interrupted = False
+        self._live = False
         self._column = column
         self._notice = notice
         self._source_options = SourceOptions(
@@ -125,34 +131,43 @@ class Feeding:
         )
 
     @contextmanager
-    def running(self, feeds: Sequence[Feed]) -> Iterator[None]:
-        """Feed in a thread of its own while the block runs; its end stops what still feeds, and shows what went wrong there."""
+    def running(self, feeds: Sequence[Feed], *, after_backlog: bool = False) -> Iterator[None]:
+        """Feed in a thread of its own while the block runs; its end stops what still feeds, and shows what went wrong there.
+
+        Args:
+            feeds: What to feed.
+            after_backlog: Wait until what an earlier run left in the log is analysed: the first append may delete what is old.
+        """
+        self._live = any(is_live(feed) for feed in feeds)
         with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
-            feeding = pool.submit(self._feed, feeds)
+            feeding = pool.submit(self._feed, feeds, after_backlog=after_backlog)
             try:
                 yield
             finally:
                 self.stop_feeding.set()
         feeding.result()
 
-    def _feed(self, feeds: Sequence[Feed], after_backlog: bool) -> None:  # noqa: FBT001 - Thread passes by position
+    def _feed(self, feeds: Sequence[Feed], *, after_backlog: bool) -> None:
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
-        at_once = len(feeds) if self._source_options.pace else sum("://" in feed.source.address for feed in feeds) + _FILES_AT_ONCE
+        at_once = len(feeds) if self._source_options.pace else sum(map(is_live, feeds)) + _FILES_AT_ONCE
         try:
-            while after_backlog and not self.stop_feeding.wait(_BACKLOG_S) and self._column.backlog():
-                continue
+            while after_backlog and not self.stop_feeding.is_set() and self._column.backlog():
+                self.stop_feeding.wait(_BACKLOG_S)
             with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
                 list(pool.map(self._feed_one, feeds))
         finally:
             self.fed.set()  # also after a failure: who works until the end must not wait for ever
 
     def interrupt(self) -> None:
-        """Stop feeding, and end after the batch in hand."""
+        """Stop feeding, and end after the batch in hand; where there are cameras, after what they have sent: their visits end too."""
         self.interrupted = True
         self.stop_feeding.set()
-        self.stop_work.set()
+        if not self._live:
+            self.stop_work.set()
 
     def _feed_one(self, feed: Feed) -> None:
+        if self.stop_feeding.is_set():
+            return
         try:
             source = open_source(feed.source.address, self._source_options)
             try:
@@ -172,7 +187,7 @@ def interruptible(feeding: Feeding, notice: Callable[[str], None]) -> Iterator[N
 
     def interrupt(number: int, _frame: object) -> None:
         signal.signal(number, before[signal.Signals(number)])
-        notice("stopping after the batch in hand …")
+        notice("stopping in good order; once more stops at once")
         feeding.interrupt()
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -32,8 +32,9 @@ class RunReport:
     cameras: Sequence[tuple[Camera, str]]  # with the redacted address of its source
     visits: Sequence[Visit]
     totals: Totals
-    elapsed_s: float
     kept: bool  # whether the rows stay when the run has ended
+    elapsed_s: float = 0.0
+    new_frames: int = 0  # analysed by this run; 0: its sources were known already
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -54,6 +55,7 @@ class RunReport:
                 "dead_letters": dict(self.totals.dead_letters),
                 "seconds": self.totals.seconds,
                 "elapsed_s": round(self.elapsed_s, 3),
+                "new_frames": self.new_frames,
                 "kept": self.kept,
             },
         }
@@ -99,10 +101,10 @@ class RunReport:
 
     def _totals_line(self) -> str:
         totals = self.totals
-        speed = totals.seconds / self.elapsed_s if self.elapsed_s else 0.0
+        speed = f"in {self.elapsed_s:.1f} s ({totals.seconds / self.elapsed_s:.1f} x)" if self.new_frames else "all of it known already"
         lines = [
             f"{totals.segments} segments, {totals.frames_decoded} frames decoded, {totals.frames_analysed} analysed",
-            f"{totals.detections} faces found; {totals.seconds} s of video in {self.elapsed_s:.1f} s ({speed:.1f} x)",
+            f"{totals.detections} faces found; {totals.seconds} s of video, {speed}",
         ]
         if totals.rejected:
             lines.append("not used: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))

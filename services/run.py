@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
@@ -79,20 +79,20 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
             worker.run(until_end=feeding.fed)
         if not column.backlog():
             column.log.clear()
+        report = _report(column, feeds, feeding.sessions)
         return RunOutcome(
-            report=_report(column, feeds, feeding.sessions, time.monotonic() - began),
+            report=replace(report, elapsed_s=time.monotonic() - began, new_frames=progress.frames),
             failures=[*failures, *feeding.failures],
             interrupted=feeding.interrupted,
         )
 
 
-def _report(column: Column, feeds: Sequence[Feed], sessions: Sequence[int], elapsed_s: float) -> RunReport:
+def _report(column: Column, feeds: Sequence[Feed], sessions: Sequence[int]) -> RunReport:
     reader = column.report()
     ids = [feed.camera.camera_id for feed in feeds]
     return RunReport(
         cameras=[(feed.camera, redact(feed.source.address)) for feed in feeds],
         visits=reader.visits(ids, sessions),
         totals=reader.totals(ids, sessions),
-        elapsed_s=elapsed_s,
         kept=column.place.kept,
     )
