@@ -100,6 +100,7 @@ def finish(process: subprocess.Popen[str]) -> Ended:
         stdout, stderr = process.communicate(timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         raise
     return Ended(code=process.returncode, stdout=stdout, stderr=stderr)
 

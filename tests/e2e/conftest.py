@@ -12,13 +12,14 @@ import pytest
 
 from services.demo import make_demo_clip
 from tests.e2e.command import Program
-from tests.e2e.rows import tell
+from tests.e2e.rows import stored, tell
 from tests.shared import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.adapters.postgres.embedded import EmbeddedPostgres
+    from tests.e2e.rows import Stored
 
 YUNET = SHARED / "models" / "detect" / "yunet_n_dynamic.onnx"
 
@@ -79,3 +80,12 @@ def fed(headcount: Program, demo_clip: Path, postgres_server: EmbeddedPostgres, 
     ended = program("ingest", *[demo_clip] * 4, *names)
     assert ended.code == 0, ended
     return Fed(program=program, server=postgres_server, database=name)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(fed: Fed) -> Stored:
+    """What one worker that nothing disturbs makes of the log."""
+    program, database = fed.copy()
+    ended = program("worker", "--until-end")
+    assert ended.code == 0, ended
+    return stored(database)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.command import finish, wait_until_stopped
-from tests.e2e.rows import Stored, ask, assert_same, stored
+from tests.e2e.rows import ask, assert_same, stored
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,18 +22,11 @@ if TYPE_CHECKING:
 
     from tests.e2e.command import Program
     from tests.e2e.conftest import Fed
+    from tests.e2e.rows import Stored
 
 WORKER = (sys.executable, "-m", "tests.e2e.crash_worker")
 TTL_S = 1.0
 POLL_S = 0.1
-
-
-@pytest.fixture(scope="module")
-def undisturbed(fed: Fed) -> Stored:
-    program, database = fed.copy()
-    ended = program("worker", "--until-end")
-    assert ended.code == 0, ended
-    return stored(database)
 
 
 def work_to_the_end(program: Program, *arguments: str) -> int:
