@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
-import tomllib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from pipeline.errors import ConfigurationError
 
@@ -28,7 +29,7 @@ def _default_data_dir() -> Path:
 class Settings(BaseSettings):
     """The settings of every process; unknown names are refused."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, allow_inf_nan=False)
 
     # Where things lie
     data_dir: Path = Field(default_factory=_default_data_dir, description="Everything that is kept lies below this folder.")
@@ -80,6 +81,27 @@ class Settings(BaseSettings):
     renew_s: float = Field(2.0, gt=0, description="How often a worker renews.")
     stop_timeout_s: float = Field(20.0, gt=0, description="Stopping waits at most this long for the batch in hand.")
 
+    @field_validator("gender_unknown")
+    @classmethod
+    def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= limits[0] <= limits[1] <= 1:
+            raise ValueError("expected two probabilities, the lower one first")
+        return limits
+
+    @field_validator("detector_low_threshold")
+    @classmethod
+    def _below_the_threshold(cls, low: float, info: ValidationInfo) -> float:
+        if low > info.data.get("detector_threshold", 1.0):
+            raise ValueError(f"expected at most {PREFIX}DETECTOR_THRESHOLD")
+        return low
+
+    @field_validator("renew_s")
+    @classmethod
+    def _within_the_lease(cls, renew_s: float, info: ValidationInfo) -> float:
+        if renew_s >= info.data.get("claim_ttl_s", math.inf):
+            raise ValueError(f"expected less than {PREFIX}CLAIM_TTL_S: a worker that renews too late loses its partitions")
+        return renew_s
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -103,13 +125,21 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each override
         ConfigurationError: A name is unknown or a value cannot be used; says which, and never the value of a secret.
     """
     _refuse_unknown(os.environ)
+    config = os.environ.get(CONFIG_VARIABLE)
+    if config and not Path(config).is_file():
+        raise ConfigurationError(f"{CONFIG_VARIABLE}: there is no file {config}")
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"setting {PREFIX}{name.upper()}: {first['msg']}{_similar(name)}") from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"setting {PREFIX}{name.upper()}: {message}{_similar(name)}") from None
+    except SettingsError as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        name = found[1].upper() if found else "?"
+        raise ConfigurationError(f"setting {PREFIX}{name}: expected JSON, such as [0.35, 0.65]") from None
+    except (OSError, ValueError) as error:  # no TOML, or not even UTF-8
         raise ConfigurationError(f"the file that {CONFIG_VARIABLE} names cannot be read as TOML ({error})") from None
 
 
