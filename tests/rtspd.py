@@ -1,8 +1,9 @@
-"""A small RTSP server for tests: H.264 over interleaved TCP (RFC 2326, RFC 6184), with the faults that cameras have."""
+"""A small RTSP server for tests: H.264 over interleaved TCP (RFC 2326), with the faults that cameras have."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import socket
 import struct
@@ -11,13 +12,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-import av
+from tests.rtp import access_units, payloads
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
     from pathlib import Path
 
-PAYLOAD_BYTES = 1390
 CLOCK_HZ = 90_000
+_NONCE = "5ca1ab1e"
+_JUNK = bytes(range(256)) * 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +29,35 @@ class Behaviour:
     """What the server does wrong."""
 
     status: str | None = None  # answer DESCRIBE with this, such as "404 Not Found"
-    credentials: str | None = None  # "user:password" that Basic authentication wants
+    credentials: str | None = None  # "user:password" that is wanted
+    digest: bool = False  # want them by Digest (RFC 2617), else by Basic
     freeze: str | None = None  # never answer this method
+    junk: str | None = None  # answer this method with bytes of no protocol
     close_after: int | None = None  # frames, on the first connection only
+    always_close_after: int | None = None  # frames, on every connection
+    silent_after: int | None = None  # frames; then the connection stays open and says nothing
+    trickle: bool = False  # bytes that are no RTP, one at a time, instead of that silence
     only_first_key: bool = False  # leave the later keyframes out
     keyless: bool = False  # leave all keyframes and parameter sets out
+    lost: frozenset[int] = frozenset()  # frames that are never sent, the first one being 1
+    jump_after: int | None = None  # frames; then the camera's clock steps by `jump_s`
+    jump_s: float = 0.0
+    interval_s: float | None = None  # between frames, whatever the clip says
 
 
 @dataclass
 class RtspServer:
-    """Serves an H.264 clip in an endless loop, each frame at its time."""
+    """Serves an H.264 clip in an endless loop, each frame at its time; `behaviour` may be changed meanwhile."""
 
     clip: Path
     behaviour: Behaviour = Behaviour()
+    tls: ssl.SSLContext | None = None
     requests: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._frames, self._sprop = _access_units(self.clip)
+        self._frames, self._sprop = access_units(self.clip)
         self._stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         return self
@@ -56,9 +70,14 @@ class RtspServer:
             thread.join()
 
     @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return int(self._listener.getsockname()[1])
+
+    @property
     def address(self) -> str:
         """Host and port."""
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"127.0.0.1:{self.port}"
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -66,26 +85,35 @@ class RtspServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            connection.settimeout(0.05)
             thread = threading.Thread(target=self._serve, args=(connection, len(self._threads) == 1))
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, connection: socket.socket, first: bool) -> None:  # noqa: FBT001 - a thread's target
-        with connection:
+    def _serve(self, plain: socket.socket, first: bool) -> None:  # noqa: FBT001 - a thread's target
+        with plain:
             try:
-                while (request := self._request(connection)) is not None:
-                    method = request.split(" ", 1)[0]
-                    self.requests.append(method)
-                    if method == self.behaviour.freeze:
-                        self._stopped.wait()
-                        return
-                    connection.sendall(self._answer(method, request))
-                    if method == "PLAY":
-                        self._play(connection, self.behaviour.close_after if first else None)
-                        return
+                plain.settimeout(5.0 if self.tls else 0.05)
+                connection = self.tls.wrap_socket(plain, server_side=True) if self.tls else plain
+                connection.settimeout(0.05)
+                with connection:
+                    self._converse(connection, first=first)
             except OSError:
                 return  # the client went away
+
+    def _converse(self, connection: socket.socket, *, first: bool) -> None:
+        while (request := self._request(connection)) is not None:
+            method = request.split(" ", 1)[0]
+            self.requests.append(method)
+            if method == self.behaviour.freeze:
+                self._stopped.wait()
+                return
+            if method == self.behaviour.junk:
+                connection.sendall(_JUNK)
+                return
+            connection.sendall(self._answer(method, request))
+            if method == "PLAY":
+                self._play(connection, self.behaviour.close_after if first else self.behaviour.always_close_after)
+                return
 
     def _request(self, connection: socket.socket) -> str | None:
         data = b""
@@ -104,7 +132,7 @@ class RtspServer:
         head, status, body = [f"CSeq: {sequence[1] if sequence else 0}", "Session: 1"], "200 OK", ""
         if method != "OPTIONS" and not self._authorized(request):
             status = "401 Unauthorized"
-            head.append('WWW-Authenticate: Basic realm="camera"')
+            head.append("WWW-Authenticate: " + (f'Digest realm="camera", nonce="{_NONCE}"' if self.behaviour.digest else 'Basic realm="camera"'))
         elif method == "DESCRIBE":
             status = self.behaviour.status or status
             body = self._sdp()
@@ -115,57 +143,55 @@ class RtspServer:
 
     def _authorized(self, request: str) -> bool:
         wanted = self.behaviour.credentials
-        return wanted is None or f"Authorization: Basic {base64.b64encode(wanted.encode()).decode()}\r\n" in request
+        if wanted is None:
+            return True
+        if not self.behaviour.digest:
+            return f"Authorization: Basic {base64.b64encode(wanted.encode()).decode()}\r\n" in request
+        uri = re.search(r'Authorization: Digest .*uri="([^"]*)"', request)
+        user, _, password = wanted.partition(":")
+        secret = _md5(f"{user}:camera:{password}") + f":{_NONCE}:" + _md5(f"{request.split(' ', 1)[0]}:{uri[1] if uri else ''}")
+        return f'response="{_md5(secret)}"' in request
 
     def _sdp(self) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=x", "t=0 0", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"]
         return "\r\n".join([*lines, f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={self._sprop}", "a=control:track", ""])
 
     def _play(self, connection: socket.socket, close_after: int | None) -> None:
-        began_s, sequence, count, loop_s = time.monotonic(), 0, 0, 0.0
-        frame_s = self._frames[1][0] - self._frames[0][0]
-        while True:
-            for offset_s, units in self._frames:
-                if self._stopped.wait(max(0.0, began_s + loop_s + offset_s - time.monotonic())) or count == close_after:
-                    return
-                count += 1
-                for payload, last in _payloads(self._sent(units, count)):
-                    stamp = round((loop_s + offset_s) * CLOCK_HZ) & 0xFFFFFFFF
-                    packet = struct.pack(">BBHII", 0x80, 96 | (0x80 if last else 0), sequence & 0xFFFF, stamp, 7) + payload
+        began_s, sequence = time.monotonic(), 0
+        for count, (offset_s, units) in enumerate(self._endless(), start=1):
+            if self._stopped.wait(max(0.0, began_s + offset_s - time.monotonic())) or count - 1 == close_after:
+                return
+            if count - 1 == self.behaviour.silent_after:
+                self._keep_silent(connection)
+                return
+            for payload, last in payloads(self._sent(units, count)):
+                packet = struct.pack(">BBHII", 0x80, 96 | (0x80 if last else 0), sequence & 0xFFFF, self._stamp(offset_s, count), 7) + payload
+                sequence += 1
+                if count not in self.behaviour.lost:
                     connection.sendall(b"$\0" + struct.pack(">H", len(packet)) + packet)
-                    sequence += 1
-            loop_s += self._frames[-1][0] + frame_s
+
+    def _endless(self) -> Iterator[tuple[float, list[bytes]]]:
+        """Yield (second, NAL units) for ever."""
+        step_s = self.behaviour.interval_s or self._frames[1][0] - self._frames[0][0]
+        count = 0
+        while True:
+            for _, units in self._frames:
+                yield count * step_s, units
+                count += 1
+
+    def _stamp(self, offset_s: float, count: int) -> int:
+        jumped = self.behaviour.jump_after is not None and count > self.behaviour.jump_after
+        return round((10_000 + offset_s + (self.behaviour.jump_s if jumped else 0.0)) * CLOCK_HZ) & 0xFFFFFFFF
 
     def _sent(self, units: list[bytes], count: int) -> list[bytes]:
         hidden = self.behaviour.keyless or (self.behaviour.only_first_key and count > 1)
         return [unit for unit in units if not (hidden and unit[0] & 31 in (5, 7, 8))]
 
-
-def _access_units(clip: Path) -> tuple[list[tuple[float, list[bytes]]], str]:
-    """Return the frames of a clip without B-frames as (second, NAL units), and its parameter sets for SDP."""
-    frames = []
-    with av.open(str(clip)) as container:
-        stream = container.streams.video[0]
-        to_annexb = av.BitStreamFilterContext("h264_mp4toannexb", stream)
-        time_base = stream.time_base or 0
-        for packet in container.demux(stream):
-            pts = packet.pts or 0  # filtering empties the packet
-            for plain in to_annexb.filter(packet) if packet.size else []:
-                units = [unit for unit in re.split(b"\0\0\0\1|\0\0\1", bytes(plain)) if unit]
-                frames.append((float(pts * time_base), units))
-    sets = [unit for unit in frames[0][1] if unit[0] & 31 in (7, 8)]
-    return frames, ",".join(base64.b64encode(unit).decode() for unit in sets)
+    def _keep_silent(self, connection: socket.socket) -> None:
+        while not self._stopped.wait(0.1):
+            if self.behaviour.trickle:
+                connection.sendall(b"x")
 
 
-def _payloads(units: list[bytes]) -> list[tuple[bytes, bool]]:
-    """Return RTP payloads, each with whether it ends its frame."""
-    payloads: list[bytes] = []
-    for unit in units:
-        if len(unit) <= PAYLOAD_BYTES:
-            payloads.append(unit)
-            continue
-        parts = [unit[at : at + PAYLOAD_BYTES] for at in range(1, len(unit), PAYLOAD_BYTES)]
-        for index, part in enumerate(parts):
-            edge = (0x80 if index == 0 else 0) | (0x40 if index == len(parts) - 1 else 0)
-            payloads.append(bytes([unit[0] & 0xE0 | 28, edge | unit[0] & 31]) + part)
-    return [(payload, index == len(payloads) - 1) for index, payload in enumerate(payloads)]
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
