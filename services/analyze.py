@@ -69,7 +69,7 @@ def _picture(path: Path, out: Path | None, settings: Settings, console: Console)
         labels = [Label(xyxy=face.xyxy, text=labels_text(face.labels, n), number=n) for n, face in enumerate(faces, start=1)]
         write_picture(draw(np.ascontiguousarray(to_rgb(frame)), labels), out)
         console.print(f"annotated: {out}", soft_wrap=True)
-    return {"faces": [_face_object(face) for face in faces]}
+    return {"faces": [face_object(face) for face in faces]}
 
 
 def _video(path: str, out: Path | None, settings: Settings, console: Console) -> dict[str, Any]:
@@ -83,10 +83,11 @@ def _video(path: str, out: Path | None, settings: Settings, console: Console) ->
     console.print(f"{len(followed.visits)} visits")
     if out is not None:
         console.print(f"annotated: {out}", soft_wrap=True)
-    return _video_document(followed)
+    return video_document(followed)
 
 
-def _video_document(followed: Followed) -> dict[str, Any]:
+def video_document(followed: Followed) -> dict[str, Any]:
+    """Return the JSON document of a video (docs/analyze.schema.json)."""
     frames = [
         {
             "t_s": (trace.captured_us - followed.start_us) / 1e6,
@@ -122,7 +123,8 @@ def _face_table(faces: Sequence[Face]) -> Table:
     return table
 
 
-def _face_object(face: Face) -> dict[str, Any]:
+def face_object(face: Face) -> dict[str, Any]:
+    """Return a face as it stands in the JSON document of a picture (docs/analyze.schema.json)."""
     labels = face.labels
     return {
         "xyxy": [round(value, 1) for value in face.xyxy],

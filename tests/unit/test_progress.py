@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from uuid import UUID
+
+from rich.console import Console
+
+from pipeline.types import BatchResult, CoverageMinute, Detections, Segment, SegmentKind
+from pipeline.watch import FrameTrace
+from services.progress import RunProgress, shown
+from tests.contract.samples import NOON, a_visit
+
+CAMERA = UUID(int=1)
+VIDEO = Segment(camera_id=CAMERA, session=1, sequence=0, kind=SegmentKind.GOP, captured_us=1, frame_count=10, payload=b"x")
+END = Segment(camera_id=CAMERA, session=1, sequence=1, kind=SegmentKind.END, captured_us=1)
+TRACE = FrameTrace(camera_id=CAMERA, captured_us=1, pts_us=0, detections=Detections.none(), tracks=(), open_tracks=2)
+
+
+def test_what_is_told_is_shown_in_one_line() -> None:
+    progress = RunProgress()
+    for segment in (VIDEO, VIDEO, END):
+        progress.on_segment(segment)
+    for camera in (1, 2):
+        progress.on_frame(replace(TRACE, camera_id=UUID(int=camera)))
+    assert progress.open_tracks == 4
+    minute = CoverageMinute(camera_id=CAMERA, minute=NOON, segments=1)
+    progress.on_commit(BatchResult(visits=(a_visit(CAMERA),), coverage=(minute,), states={CAMERA: None}))
+    assert "segments 1/2 " in progress.line()
+    assert "faces 0  open tracks 2  visits 1" in progress.line()
+
+
+def test_the_rate_needs_two_frames() -> None:
+    progress = RunProgress()
+    assert progress.frames_per_s == 0
+    progress.on_frame(TRACE)
+    assert progress.frames_per_s == 0
+    progress.on_frame(TRACE)
+    assert progress.frames_per_s > 0
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
+    console = Console(file=io.StringIO())
+    with shown(RunProgress(), console):
+        pass
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+
+
+def test_a_terminal_shows_the_line() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with shown(RunProgress(), console):
+        pass
+    assert isinstance(console.file, io.StringIO)
+    assert "open tracks 0" in console.file.getvalue()
