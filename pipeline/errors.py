@@ -51,7 +51,7 @@ class ConfigurationError(HeadcountError):
 
 
 class SourceError(ConfigurationError):
-    """A source cannot be used; `kind` is one of the typed reasons of LESSONS (auth_failed, not_a_video, ...).
+    """A source cannot be used; `kind` is one of a few fixed words (auth_failed, not_a_video, ...).
 
     The kinds in `MACHINE_KINDS` are not the user's mistake and exit with 1.
     """

@@ -133,7 +133,7 @@ class Classifier(Protocol):
 
 
 class Claims(Protocol):
-    """The right to write partitions, taken in the database (PROTOCOL: renew, acquire, commit). One log, one worker slot."""
+    """The right to write partitions, taken in the database (docs/exactly-once.md). One log, one worker slot."""
 
     def renew(self) -> None:
         """Say that this worker lives; own connection, called from an own thread.

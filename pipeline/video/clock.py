@@ -38,7 +38,7 @@ class LiveClock:
     """Lower envelope of arrival minus presentation time over a minute.
 
     The packets that were delayed least say when the camera's clock stood at zero; slewing by at most 1 ms a second follows its
-    drift (VIDEO.md 7: 50 ppm, 20 ms of jitter: error p99 1.4 ms).
+    drift (simulated: 50 ppm, 20 ms of jitter: error p99 1.4 ms).
     """
 
     def __init__(self) -> None:

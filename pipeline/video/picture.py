@@ -113,7 +113,7 @@ class DecodedPicture:
 
 
 def _cut_planes(frame: VideoFrame, x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, VideoFrame]:
-    """Copy a window into a frame of its own: full-resolution colours are never made (VIDEO.md 4).
+    """Copy a window into a frame of its own: full-resolution colours are never made.
 
     It is grown to even sides, on which libswscale takes the same way as for the whole picture, and by a margin, because it
     interpolates colours between neighbours.

@@ -1,4 +1,4 @@
-"""Says why a network source failed: by phase, elapsed time and a look with the standard library (VIDEO.md 6).
+"""Says why a network source failed: by phase, elapsed time and a look with the standard library.
 
 FFmpeg's exception types do not say what happened, and their texts hold the full URL with its password: neither is ever shown.
 Imports errors and its own package.

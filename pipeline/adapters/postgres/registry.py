@@ -74,9 +74,7 @@ class PostgresRegistry:
         holder: Who leases; the same one again has its cameras at once. A random one where processes do not exclude each other.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact of its own
-        self, database: Database, *, log_id: int, site: str, time_zone: str, ttl_s: float, holder: UUID | None = None
-    ) -> None:
+    def __init__(self, database: Database, *, log_id: int, site: str, time_zone: str, ttl_s: float, holder: UUID | None = None) -> None:
         self._database = database
         self._log_id = log_id
         self._site = site
