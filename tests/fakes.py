@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -26,6 +27,7 @@ class MemoryLog:
     failures: int = 0  # so many appends fail from now on
     lands_anyway: bool = False  # a failed append is in the log all the same
     partitions: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def uid(self) -> str:
         return "memory:1"
@@ -51,13 +53,14 @@ class MemoryLog:
     def append(self, partition: int, record: Record) -> int:
         if record.size > self.max_bytes:
             raise InvalidRecordError("too_large")
-        failing = self.failures > 0
-        self.failures -= failing
-        if not failing or self.lands_anyway:
-            self.partitions[partition].append(record)
-        if failing:
-            raise LogUnavailableError("the log is away")
-        return len(self.partitions[partition]) - 1
+        with self._lock:
+            failing = self.failures > 0
+            self.failures -= failing
+            if not failing or self.lands_anyway:
+                self.partitions[partition].append(record)
+            if failing:
+                raise LogUnavailableError("the log is away")
+            return len(self.partitions[partition]) - 1
 
     def segments(self, partition: int) -> list[Segment]:
         return [to_segment(record) for record in self.partitions[partition]]
