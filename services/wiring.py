@@ -137,7 +137,13 @@ class Column:
     def backlog(self) -> bool:
         """Say whether the log holds records that are not yet analysed and stored."""
         registry = self.registry()
-        return any(registry.committed(partition) < self.log.latest(partition) for partition in range(self.log.partitions))
+        return any(self._holds_from(registry.committed(partition), partition) for partition in range(self.log.partitions))
+
+    def _holds_from(self, offset: int, partition: int) -> bool:
+        if offset >= self.log.latest(partition):
+            return False
+        oldest = max(offset, self.log.earliest(partition))
+        return bool(self.log.read(partition, oldest, max_bytes=1, timeout_s=0.0))  # a crash leaves a hole at the end
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""

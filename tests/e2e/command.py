@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADCOUNT = (sys.executable, "-c", "from services.cli import main; main()")
-_PATIENCE_S = 120
+_PATIENCE_S = 60
 _LONGEST_TERMINAL_BYTES = 65536
 
 
