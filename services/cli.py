@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,6 +193,12 @@ def _say_what_was_kept(outcome: RunOutcome, console: Console) -> None:
     if outcome.interrupted:
         console.print("interrupted: what was committed is counted above" + (", the rest goes on next time" if outcome.report.kept else ""))
     if outcome.report.kept:
-        console.print("the rows are kept; open a SQL shell on them: [bold]headcount sql[/bold]")
+        console.print(f"the rows are kept; open a SQL shell on them: [bold]{_program()} sql[/bold]", soft_wrap=True)
     else:
         console.print("the rows are gone with this run; --keep keeps them")
+
+
+def _program() -> str:
+    """Return the command as this user can type it: the environment's folder may not be on the path."""
+    name = Path(sys.argv[0])
+    return name.name if shutil.which(name.name) else os.path.relpath(name)

@@ -101,10 +101,10 @@ class RunReport:
 
     def _totals_line(self) -> str:
         totals = self.totals
-        speed = f"in {self.elapsed_s:.1f} s ({totals.seconds / self.elapsed_s:.1f} x)" if self.new_frames else "all of it known already"
+        speed = f" in {self.elapsed_s:.1f} s ({totals.seconds / self.elapsed_s:.1f} x)" if self.new_frames else ", all of it known already"
         lines = [
             f"{totals.segments} segments, {totals.frames_decoded} frames decoded, {totals.frames_analysed} analysed",
-            f"{totals.detections} faces found; {totals.seconds} s of video, {speed}",
+            f"{totals.detections} faces found; {totals.seconds} s of video{speed}",
         ]
         if totals.rejected:
             lines.append("not used: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
