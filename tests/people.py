@@ -87,8 +87,8 @@ class HueDetector:
 
 
 def _find(bgr: UInt8, hue: int) -> tuple[int, int, int, int] | None:
-    wanted, *others = (bgr[..., 2 - channel].astype(int) for channel in (hue, (hue + 1) % 3, (hue + 2) % 3))
-    rows, columns = np.nonzero((wanted > 110) & (wanted > 2 * others[0]) & (wanted > 2 * others[1]))
+    wanted, *others = (bgr[..., 2 - channel] for channel in (hue, (hue + 1) % 3, (hue + 2) % 3))
+    rows, columns = np.nonzero((wanted > 110) & (others[0] < 70) & (others[1] < 70))
     if len(rows) < SIDE_PX:
         return None
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
