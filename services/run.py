@@ -58,7 +58,7 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
 
     def notice(message: str) -> None:
         with lock:
-            console.print(message, style="dim", markup=False, highlight=False)
+            console.print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     for failure in failures:
         notice(str(failure))
