@@ -50,7 +50,7 @@ class Seen:
     takes: tuple[Take, ...]
     states: Mapping[UUID, CameraState]  # after the batch, without the batch's observations; an ended camera has none
     sums: Mapping[UUID, FuseSums]  # of the tracks before the batch, by visit
-    ended: frozenset[UUID]  # cameras whose state is to be forgotten
+    ended: frozenset[UUID]  # cameras of which a session ended; those without a state are to be forgotten
     next_offset: int  # after the last record; 0: there was none
 
     @property
@@ -106,7 +106,6 @@ class Engine:
                 ended.add(take.camera_id)
             else:
                 current[take.camera_id] = state
-                ended.discard(take.camera_id)
         sums = {track.visit_id: track.sums for state in states.values() for track in state.tracks}
         return Seen(takes=tuple(takes), states=current, sums=sums, ended=frozenset(ended), next_offset=next_offset)
 

@@ -23,7 +23,7 @@ class _Minute:
 
 
 class Tally:
-    """Adds up one batch; made anew for each."""
+    """Counters and observed seconds, to be added to what is stored."""
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[UUID, int], _Minute] = {}
@@ -37,10 +37,10 @@ class Tally:
         if number:
             self._minute(camera_id, instant_us).rejected[reason] += number
 
-    def observe(self, camera_id: UUID, from_us: int, to_us: int) -> None:
-        """Mark the seconds whose middle lies in [from_us, to_us) as observed, wherever the interval was cut."""
-        first = -(-(from_us - _SECOND_US // 2) // _SECOND_US)
-        last = -(-(to_us - _SECOND_US // 2) // _SECOND_US)
+    def observe(self, camera_id: UUID, first_us: int, end_us: int) -> None:
+        """Mark the seconds whose middle lies in [first_us, end_us) as observed, wherever the interval was cut."""
+        first = -(-(first_us - _SECOND_US // 2) // _SECOND_US)
+        last = -(-(end_us - _SECOND_US // 2) // _SECOND_US)
         for second in range(first, last):
             minute = self._minute(camera_id, second * _SECOND_US)
             minute.seconds |= 1 << (second % 60)

@@ -47,22 +47,27 @@ class Worker:
         Raises:
             SupersededError: A newer incarnation runs in this slot; the process must exit.
         """
-        finished = threading.Event()
-        renewer = threading.Thread(target=self._renew, args=(finished,), name="renew", daemon=True)
-        renewer.start()
-        try:
-            with self._pool() as pool:
-                while not (self._with.stop.is_set() or self._superseded.is_set()):
-                    self._tick(pool)
-                    if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
-                        break
-                    self._with.stop.wait(_TICK_S)
-                self._finish()
-        finally:
-            finished.set()
-            renewer.join()
+        with self._renewing() as renewing, self._pool() as pool:
+            while not (self._with.stop.is_set() or self._superseded.is_set() or renewing.done()):
+                self._tick(pool)
+                if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
+                    break
+                self._with.stop.wait(_TICK_S)
+            self._finish()
         if self._superseded.is_set():
             raise SupersededError("another worker was started in this slot; this one has given way")
+
+    @contextmanager
+    def _renewing(self) -> Iterator[Future[None]]:
+        """Renew in a thread of its own while the block runs; a bug there ends the worker and is raised."""
+        finished = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="renew") as pool:
+            renewing = pool.submit(self._renew, finished)
+            try:
+                yield renewing
+            finally:
+                finished.set()
+        renewing.result()
 
     @contextmanager
     def _pool(self) -> Iterator[ThreadPoolExecutor]:

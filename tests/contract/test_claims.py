@@ -49,6 +49,14 @@ def test_two_workers_share_fairly_and_never_hold_one_partition(database: Databas
     assert first.acquire() == []
 
 
+def test_claims_whose_answer_was_lost_are_returned_by_the_next_call(database: Database, log_id: int) -> None:
+    unheard, incarnation = worker(database, log_id, "a")
+    unheard.acquire()
+    again = PostgresClaims(database, incarnation, ttl_s=TTL_S)
+    assert [c.partition for c in again.acquire()] == [0, 1, 2, 3]
+    assert again.acquire() == []
+
+
 def test_workers_of_another_log_do_not_count(database: Database, log_id: int) -> None:
     other_log = register_log(database, "local:b", [0, 0])
     worker(database, other_log, "b")

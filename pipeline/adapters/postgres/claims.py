@@ -52,8 +52,8 @@ free AS (
 UPDATE log_partition p
 SET holder = :me, epoch = p.epoch + 1, crashes = CASE WHEN p.holder IS NULL THEN p.crashes ELSE p.crashes + 1 END
 FROM free WHERE p.log_id = :log AND p.partition = free.partition
-RETURNING p.partition, p.epoch, p.next_offset, p.crashes
 """)  # noqa: S608 - made of constants
+_HELD = text("SELECT partition, epoch, next_offset, crashes FROM log_partition WHERE log_id = :log AND holder = :me ORDER BY partition")
 _RELEASE = text("UPDATE log_partition SET holder = NULL WHERE log_id = :log AND partition = :partition AND holder = :me AND epoch = :epoch")
 
 
@@ -77,6 +77,7 @@ class PostgresClaims:
     def __init__(self, database: Database, incarnation: Incarnation, *, ttl_s: float) -> None:
         self._database = database
         self._own = {"slot": incarnation.slot, "me": incarnation.worker_id, "log": incarnation.log_id, "ttl": ttl_s}
+        self._returned: set[tuple[int, int]] = set()  # (partition, epoch) of the claims that the worker knows of
 
     def renew(self) -> None:
         """Say that this worker lives (see `pipeline.ports.Claims`)."""
@@ -85,10 +86,16 @@ class PostgresClaims:
                 raise SupersededError(f"a newer worker runs in slot {self._own['slot']!r}: this one must end")
 
     def acquire(self) -> Sequence[Claim]:
-        """Claim free partitions up to the fair share (see `pipeline.ports.Claims`)."""
+        """Claim free partitions up to the fair share (see `pipeline.ports.Claims`).
+
+        Also those that were claimed when the connection was lost before the answer came: what is held and was never returned.
+        """
         with self._database.transaction() as connection:
-            found = connection.execute(_ACQUIRE, self._own).all()
-        return sorted((Claim(**row._mapping) for row in found), key=lambda claim: claim.partition)  # noqa: SLF001 - its public name
+            connection.execute(_ACQUIRE, self._own)
+            held = [Claim(**row._mapping) for row in connection.execute(_HELD, self._own)]  # noqa: SLF001 - its public name
+        new = [claim for claim in held if (claim.partition, claim.epoch) not in self._returned]
+        self._returned = {(claim.partition, claim.epoch) for claim in held}
+        return new
 
     def surplus(self, held: int) -> int:
         """Return how many of `held` claims lie above the fair share."""
