@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADCOUNT = (sys.executable, "-c", "from services.cli import main; main()")
+HEADCOUNT = (sys.executable, "-c", "import sys; sys.argv[0] = 'headcount'; from services.cli import main; main()")
 _PATIENCE_S = 60
 _LONGEST_TERMINAL_BYTES = 65536
 
