@@ -138,7 +138,7 @@ class Decoding:
 
     def _taken(self, picture: VideoFrame, pts_us: int) -> Frame | None:
         samples = self._samples(pts_us)
-        full = DecodedPicture(picture)
+        full = DecodedPicture(picture, self._scaler.windows)
         self._outcome = replace(self._outcome, frames_decoded=self._outcome.frames_decoded + 1, size_wh=full.size_wh)
         if not self._see(pts_us) or not samples:
             return None
