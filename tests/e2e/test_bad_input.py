@@ -121,6 +121,7 @@ def test_an_unreachable_camera_beside_a_file(program: Program, database_url: str
     address = f"rtsp://user:{quote(SECRET, safe='')}@{NOWHERE}/stream"
     ended = program("run", address, demo_clip, "--json")
     assert ended.code == MACHINES, ended
+    assert "Traceback" not in ended.stderr
     assert len(json.loads(ended.stdout)["visits"]) == 3
     assert "nothing listens on port 9" in ended.stderr
     stored = repr(ask(database_url, "SELECT name, source FROM camera"))
