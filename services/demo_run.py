@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from services.run import RunOutcome
 
+_COMMIT_S = 0.2  # so that the display of so short a clip moves
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOutcome:
@@ -37,13 +39,14 @@ def run_demo(settings: Settings, console: Console) -> DemoOutcome:
     """
     folder = settings.data_dir / "demo"
     clip = folder / "demo.mp4"
-    console.print("This is a made clip: one photo (Eileen Collins, NASA, public domain) moved through a drawn room. Three visits are true.")
+    console.print("This is a made clip: one photo (Eileen Collins, NASA, public domain) moved through a drawn room. It shows three visits.")
     if not clip.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = clip.with_suffix(".part.mp4")
         make_demo_clip(unfinished)
         unfinished.replace(clip)
-    outcome = run(settings, FeedOptions(sources=[str(clip)]), console, kept=True)
+    lively = settings.model_copy(update={"commit_s": _COMMIT_S})
+    outcome = run(lively, FeedOptions(sources=[str(clip)]), console, kept=True)
     followed = follow(str(clip), settings, lambda _: None, lambda _: None)
     drawn = draw_fullest(str(clip), followed, settings)
     picture = folder / "annotated.png"

@@ -76,8 +76,8 @@ class RunReport:
         days = sorted({visit.started_at.date().isoformat() for visit in self.visits})
         title = f"{len(self.visits)} visits" + (f", {days[0]} to {days[-1]} UTC" if days[1:] else f", {days[0]} UTC" if days else "")
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-        for name in ("camera", "from", "s", "age (80%)", "band", "gender", "crops"):
-            table.add_column(name, justify="right" if name in {"s", "crops"} else "left", no_wrap=True)
+        for name in ("camera", "from", "sec", "age (80%)", "band", "gender", "crops"):
+            table.add_column(name, justify="right" if name in {"sec", "crops"} else "left", no_wrap=True)
         names = self._names()
         for visit in self.visits[:_LONGEST_TABLE]:
             table.add_row(*_visit_cells(visit, names))
@@ -107,7 +107,7 @@ class RunReport:
             f"{totals.detections} faces found; {totals.seconds} s of video{speed}",
         ]
         if totals.rejected:
-            lines.append("not used: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
+            lines.append("not counted or not classified: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
         if totals.dead_letters:
             lines.append("set aside: " + ", ".join(f"{reason} {n}" for reason, n in totals.dead_letters.items()))
         return "\n".join(lines)
