@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import jsonschema
 import pytest
 
 from pipeline.settings import load_settings
@@ -15,11 +17,10 @@ from tests.e2e.score import Sight, Trail, report, score
 from tests.shared import shared_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from services.follow import Followed
     from tests.e2e.command import Program
 
+SCHEMA = Path(__file__).parents[2] / "docs/run.schema.json"
 YUNET = "models/detect/yunet_n_dynamic.onnx"
 Expected: TypeAlias = tuple[str, int, int]  # name of the truth, fewest and most visits
 
@@ -34,6 +35,7 @@ def counted(program: Program, clip: Path) -> dict[str, Any]:
     ended = program("run", clip, "--json")
     assert ended.code == 0, ended
     document: dict[str, Any] = json.loads(ended.stdout)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
     return document
 
 
