@@ -60,7 +60,7 @@ class HttpServer:
         answers, stopped = self.answers, self._stopped
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the standard library's name
+            def do_GET(self) -> None:
                 _answer(self, answers.get(self.path.partition("?")[0], Answer(status=404)), stopped)
 
             def log_message(self, *_: object) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLOCK_HZ = 90_000
+_FIRST_S = 10_000  # what the camera's clock says at the beginning
 _NONCE = "5ca1ab1e"
 _JUNK = bytes(range(256)) * 16
 
@@ -47,7 +48,7 @@ class Behaviour:
 
 @dataclass
 class RtspServer:
-    """Serves an H.264 clip in an endless loop, each frame at its time; `behaviour` may be changed meanwhile."""
+    """Serves an H.264 clip in an endless loop, each frame at its time; `behaviour` may be changed for the connections to come."""
 
     clip: Path
     behaviour: Behaviour = Behaviour()
@@ -112,7 +113,7 @@ class RtspServer:
                 return
             connection.sendall(self._answer(method, request))
             if method == "PLAY":
-                self._play(connection, self.behaviour.close_after if first else self.behaviour.always_close_after)
+                self._play(connection, self.behaviour, first=first)
                 return
 
     def _request(self, connection: socket.socket) -> str | None:
@@ -132,7 +133,8 @@ class RtspServer:
         head, status, body = [f"CSeq: {sequence[1] if sequence else 0}", "Session: 1"], "200 OK", ""
         if method != "OPTIONS" and not self._authorized(request):
             status = "401 Unauthorized"
-            head.append("WWW-Authenticate: " + (f'Digest realm="camera", nonce="{_NONCE}"' if self.behaviour.digest else 'Basic realm="camera"'))
+            scheme, nonce = ("Digest", f', nonce="{_NONCE}"') if self.behaviour.digest else ("Basic", "")
+            head.append(f'WWW-Authenticate: {scheme} realm="camera"{nonce}')
         elif method == "DESCRIBE":
             status = self.behaviour.status or status
             body = self._sdp()
@@ -156,41 +158,45 @@ class RtspServer:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=x", "t=0 0", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"]
         return "\r\n".join([*lines, f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={self._sprop}", "a=control:track", ""])
 
-    def _play(self, connection: socket.socket, close_after: int | None) -> None:
+    def _play(self, connection: socket.socket, behaviour: Behaviour, *, first: bool) -> None:
         began_s, sequence = time.monotonic(), 0
-        for count, (offset_s, units) in enumerate(self._endless(), start=1):
+        close_after = behaviour.close_after if first else behaviour.always_close_after
+        for count, (offset_s, units) in enumerate(self._endless(behaviour.interval_s), start=1):
             if self._stopped.wait(max(0.0, began_s + offset_s - time.monotonic())) or count - 1 == close_after:
                 return
-            if count - 1 == self.behaviour.silent_after:
-                self._keep_silent(connection)
+            if count - 1 == behaviour.silent_after:
+                self._keep_silent(connection, trickle=behaviour.trickle)
                 return
-            for payload, last in payloads(self._sent(units, count)):
-                packet = struct.pack(">BBHII", 0x80, 96 | (0x80 if last else 0), sequence & 0xFFFF, self._stamp(offset_s, count), 7) + payload
+            stamp = _stamp(behaviour, offset_s, count)
+            for payload, last in payloads(_sent(behaviour, units, count)):
+                packet = struct.pack(">BBHII", 0x80, 96 | (0x80 if last else 0), sequence & 0xFFFF, stamp, 7) + payload
                 sequence += 1
-                if count not in self.behaviour.lost:
+                if count not in behaviour.lost:
                     connection.sendall(b"$\0" + struct.pack(">H", len(packet)) + packet)
 
-    def _endless(self) -> Iterator[tuple[float, list[bytes]]]:
+    def _endless(self, interval_s: float | None) -> Iterator[tuple[float, list[bytes]]]:
         """Yield (second, NAL units) for ever."""
-        step_s = self.behaviour.interval_s or self._frames[1][0] - self._frames[0][0]
+        step_s = interval_s or self._frames[1][0] - self._frames[0][0]
         count = 0
         while True:
             for _, units in self._frames:
                 yield count * step_s, units
                 count += 1
 
-    def _stamp(self, offset_s: float, count: int) -> int:
-        jumped = self.behaviour.jump_after is not None and count > self.behaviour.jump_after
-        return round((10_000 + offset_s + (self.behaviour.jump_s if jumped else 0.0)) * CLOCK_HZ) & 0xFFFFFFFF
-
-    def _sent(self, units: list[bytes], count: int) -> list[bytes]:
-        hidden = self.behaviour.keyless or (self.behaviour.only_first_key and count > 1)
-        return [unit for unit in units if not (hidden and unit[0] & 31 in (5, 7, 8))]
-
-    def _keep_silent(self, connection: socket.socket) -> None:
+    def _keep_silent(self, connection: socket.socket, *, trickle: bool) -> None:
         while not self._stopped.wait(0.1):
-            if self.behaviour.trickle:
+            if trickle:
                 connection.sendall(b"x")
+
+
+def _stamp(behaviour: Behaviour, offset_s: float, count: int) -> int:
+    jumped = behaviour.jump_after is not None and count > behaviour.jump_after
+    return round((_FIRST_S + offset_s + (behaviour.jump_s if jumped else 0.0)) * CLOCK_HZ) & 0xFFFFFFFF
+
+
+def _sent(behaviour: Behaviour, units: list[bytes], count: int) -> list[bytes]:
+    hidden = behaviour.keyless or (behaviour.only_first_key and count > 1)
+    return [unit for unit in units if not (hidden and unit[0] & 31 in (5, 7, 8))]
 
 
 def _md5(text: str) -> str:

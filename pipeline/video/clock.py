@@ -8,6 +8,7 @@ from typing import Protocol
 _WINDOW_MS = 60_000
 _SLEW_US_PER_S = 1000
 _LOST_US = 2_000_000  # further off, the stream's own clock has jumped
+_BACK_MS = 2000  # a longer step back is no reordering of frames
 
 
 class CaptureClock(Protocol):
@@ -46,9 +47,13 @@ class LiveClock:
         self._offset_us: int | None = None
         self._slewed_ms = 0
         self._floor_us = 0
+        self._latest_ms: int | None = None
 
     def observe(self, pts_ms: int, arrived_us: int) -> None:
         """Take a packet's arrival (microseconds since the epoch)."""
+        if self._latest_ms is not None and pts_ms < self._latest_ms - _BACK_MS:
+            self.restart()  # what was seen before the jump lies below everything that follows: it would be the minimum for ever
+        self._latest_ms = pts_ms
         offset_us = arrived_us - pts_ms * 1000
         while self._window and self._window[-1][1] >= offset_us:
             self._window.pop()
@@ -59,7 +64,7 @@ class LiveClock:
     def restart(self) -> None:
         """Forget the camera's clock: a new connection, or a jump."""
         self._window.clear()
-        self._offset_us = None
+        self._offset_us = self._latest_ms = None
 
     def hold(self, until_us: int) -> None:
         """Promise that nothing before `until_us` will follow."""

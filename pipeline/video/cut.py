@@ -77,7 +77,7 @@ class Cutter:
 
     def __init__(self, limits: Limits, frame_ms: int) -> None:
         self._limits = limits
-        self._frame_ms = frame_ms
+        self.frame_ms = frame_ms  # may be corrected when the stream shows another rate
         self._whole: list[Unit] = []  # whole groups of the open run
         self._whole_bytes = 0
         self._group: list[Unit] = []  # the open group
@@ -115,7 +115,7 @@ class Cutter:
         if unit.pts_ms is None or self._last_ms is None:
             return False
         step = unit.pts_ms - self._last_ms
-        tolerance = max(_JUMP_MS, _JUMP_FRAMES * self._frame_ms)
+        tolerance = max(_JUMP_MS, _JUMP_FRAMES * self.frame_ms)
         if unit.key:
             return step <= 0 or step > tolerance
         return step < -tolerance or (self._limits.live and step > tolerance)
@@ -123,7 +123,7 @@ class Cutter:
     def _timed(self, unit: Unit) -> Unit:
         if unit.pts_ms is not None or self._last_ms is None:
             return unit
-        return replace(unit, pts_ms=self._last_ms + self._frame_ms)
+        return replace(unit, pts_ms=self._last_ms + self.frame_ms)
 
     def _add(self, unit: Unit) -> None:
         self._group.append(unit)
@@ -156,7 +156,7 @@ class Cutter:
         return runs
 
     def _take_group(self, next_ms: int | None) -> tuple[tuple[Unit, ...], int]:
-        group, size = _repaired(self._group, self._frame_ms, next_ms), self._group_bytes
+        group, size = _repaired(self._group, self.frame_ms, next_ms), self._group_bytes
         self._group, self._group_bytes = [], 0
         if group and self._last_ms is None:
             self._last_ms = max(_pts(unit) for unit in group)
@@ -168,7 +168,7 @@ class Cutter:
         return Run(units=units, end_ms=self._end(units, next_ms))
 
     def _end(self, units: Sequence[Unit], next_ms: int | None) -> int:
-        return next_ms if next_ms is not None else max(_pts(unit) for unit in units) + self._frame_ms
+        return next_ms if next_ms is not None else max(_pts(unit) for unit in units) + self.frame_ms
 
 
 def _pts(unit: Unit) -> int:

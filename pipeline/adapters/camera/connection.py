@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import av
 
 from pipeline.adapters.camera.address import redact, scheme_of
-from pipeline.adapters.camera.diagnose import Failure, explain
+from pipeline.adapters.camera.diagnose import NEARLY, Failure, explain
 from pipeline.errors import SourceError
 from pipeline.types import to_us
 from pipeline.video.cut import Cutter
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from pipeline.adapters.camera.live_rate import FrameRate
     from pipeline.adapters.camera.options import SourceOptions
     from pipeline.settings import Settings
     from pipeline.video.clock import LiveClock
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _KEYFRAME_WAIT_S = 10.0
 _DELAYING_MS = 4000
+_PROBED_FRAMES = 20
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,tcp,udp",
     "rtsps": "rtsp,rtp,tcp,udp,tls,crypto",
@@ -46,21 +48,27 @@ class Connection:
         SourceError: With the kind that says what is wrong.
     """
 
-    def __init__(self, url: str, options: SourceOptions) -> None:
+    def __init__(self, url: str, options: SourceOptions, rate: FrameRate) -> None:
         self._url = url
         self._options = options
+        self._rate = rate
+        self._stalled_s = rate.stalled_after_s(options.settings.read_timeout_s)  # PyAV fixes it for the life of a connection
         self._shown = redact(url)
         self._scheme = scheme_of(url) or ""
         self._heard_s = options.clock.monotonic()
         # Arrivals run on the monotonic clock, so that setting the host's clock does not tear a session.
         self._anchor_us = to_us(options.clock.now()) - round(self._heard_s * 1e6)
         self._told = False
+        self._arrived_ms = -1
+        rate.restart()
         self.container = self._open()
 
     @property
     def finite(self) -> bool:
-        """Whether it is a recording behind a URL."""
-        return self._scheme.startswith("http") and bool(self.container.duration)
+        """Whether it is a recording behind a URL: it has a duration, or (other than a live playlist) a size."""
+        if not self._scheme.startswith("http"):
+            return False
+        return bool(self.container.duration) or (self.container.size > 0 and self.container.format.name != "hls")
 
     def close(self) -> None:
         """Close the connection."""
@@ -81,6 +89,8 @@ class Connection:
                 yield from self._seen(cutter.push(unit), shape, clock)
                 if unit.pts_ms is not None:
                     clock.observe(unit.pts_ms, self._now_us())
+                    self._rate.see(unit.pts_ms)
+                    cutter.frame_ms = self._rate.interval_ms or cutter.frame_ms
         except SourceError as error:
             lost = error
         yield from self._seen(cutter.finish(), shape, clock)
@@ -93,18 +103,25 @@ class Connection:
             return av.open(
                 self._url,
                 "r",
-                options=_options(self._scheme, settings),
-                timeout=(settings.connect_timeout_s, settings.read_timeout_s),
+                options=_options(self._scheme, settings, self._stalled_s) | self._short_probing(),
+                timeout=(settings.connect_timeout_s, self._stalled_s),
                 metadata_errors="replace",
             )
         except Exception as error:  # noqa: BLE001 - FFmpeg's exception types do not say what happened
             raise self._explained(error, opening=True) from None
+
+    def _short_probing(self) -> dict[str, str]:
+        """Look at one packet where the usual 20 frames would not come in time: FFmpeg's TLS does not survive a cut probing."""
+        slow = _PROBED_FRAMES * (self._rate.interval_ms or 0) > self._options.settings.connect_timeout_s * 1000
+        return {"probesize": "32", "skip_frame": "all"} if slow and self._scheme == "rtsps" else {}
 
     def _usable_stream(self) -> VideoStream:
         streams = self.container.streams.video
         if not streams or streams[0].codec_context is None or codec_of(streams[0]) not in REMUXED:
             raise SourceError("codec_unsupported", f"{self._shown}: sends no video that can be read; set the camera to H.264 or H.265")
         if not streams[0].width:
+            if self._elapsed_s() >= NEARLY * self._options.settings.connect_timeout_s:
+                raise SourceError("timeout", f"{self._shown}: sent no picture; check the camera and its network")
             raise SourceError("no_keyframe", f"{self._shown}: no keyframe came; set the camera's keyframe interval to 1-2 s")
         return streams[0]
 
@@ -126,7 +143,9 @@ class Connection:
         """Date pictures over HTTP by their arrival: FFmpeg makes up 25 frames a second for them."""
         if self.container.format.name != "mpjpeg":
             return unit
-        return replace(unit, pts_ms=(self._now_us() - self._anchor_us) // 1000)
+        # What came while the connection was opened arrives all at once.
+        self._arrived_ms = max(self._arrived_ms + 1, (self._now_us() - self._anchor_us) // 1000)
+        return replace(unit, pts_ms=self._arrived_ms)
 
     def _packets(self, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
         try:
@@ -154,12 +173,16 @@ class Connection:
     def _now_us(self) -> int:
         return self._anchor_us + round(self._options.clock.monotonic() * 1e6)
 
+    def _elapsed_s(self) -> float:
+        return self._options.clock.monotonic() - self._heard_s
+
     def _explained(self, error: Exception, *, opening: bool) -> SourceError:
-        elapsed_s = self._options.clock.monotonic() - self._heard_s
-        return explain(self._url, Failure(error=error, opening=opening, elapsed_s=elapsed_s), self._options.settings)
+        limit_s = self._options.settings.connect_timeout_s if opening else self._stalled_s
+        failure = Failure(error=error, opening=opening, elapsed_s=self._elapsed_s(), limit_s=limit_s)
+        return explain(self._url, failure, self._options.settings)
 
 
-def _options(scheme: str, settings: Settings) -> dict[str, str]:
+def _options(scheme: str, settings: Settings, stalled_s: float) -> dict[str, str]:
     options = {
         "protocol_whitelist": _PROTOCOLS[scheme],
         "analyzeduration": "2000000",
@@ -168,7 +191,7 @@ def _options(scheme: str, settings: Settings) -> dict[str, str]:
     }
     if scheme in ("rtsp", "rtsps"):
         # A declared but silent audio track would keep open() waiting for it.
-        options |= {"rtsp_transport": "tcp", "allowed_media_types": "video", "timeout": str(round(settings.read_timeout_s * 1e6))}
+        options |= {"rtsp_transport": "tcp", "allowed_media_types": "video", "timeout": str(round(stalled_s * 1e6))}
     if scheme in ("rtsps", "https"):
         trusted = settings.tls_ca_file or ssl.get_default_verify_paths().cafile
         options |= {"tls_verify": str(int(settings.tls_verify))} | ({"ca_file": str(trusted)} if trusted else {})

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _SECURE = frozenset({"rtsps", "https"})
+_OTHER_NAME = frozenset({62, 64})  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH
 _LOOK_S = 3.0
-_NEARLY = 0.95  # FFmpeg gives up slightly before its limit
+NEARLY = 0.95  # FFmpeg gives up slightly before its limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Failure:
     error: Exception
     opening: bool  # else: reading
     elapsed_s: float
+    limit_s: float  # after which the call gives up by itself
 
 
 def explain(url: str, failure: Failure, settings: Settings) -> SourceError:
@@ -41,13 +43,12 @@ def explain(url: str, failure: Failure, settings: Settings) -> SourceError:
     by_status = _by_status(failure.error)
     if by_status:
         return SourceError(by_status[0], f"{shown}: {by_status[1]}")
-    limit_s = settings.connect_timeout_s if failure.opening else settings.read_timeout_s
     seen = _look(url, settings)
     if seen is not None:
         return SourceError(seen[0], f"{shown}: {seen[1]}")
-    if failure.elapsed_s >= _NEARLY * limit_s:
+    if failure.elapsed_s >= NEARLY * failure.limit_s:
         what = "did not answer" if failure.opening else "sent nothing"
-        return SourceError("timeout", f"{shown}: {what} for {limit_s:g} s; check the camera and its network")
+        return SourceError("timeout", f"{shown}: {what} for {failure.limit_s:g} s; check the camera and its network")
     if not failure.opening:
         return SourceError("connection_failed", f"{shown}: the connection was lost")
     return SourceError("connection_failed", f"{shown}: does not talk {urlsplit(shown).scheme}, or refused the stream; check the address")
@@ -75,7 +76,8 @@ def _look(url: str, settings: Settings) -> tuple[str, str] | None:
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return "connection_failed", "the host is not known"
+        hint = " (percent-encode special characters of the password)" if "@" in parts.path + parts.query + parts.fragment else ""
+        return "connection_failed", f"the host is not known{hint}"
     try:
         with socket.create_connection((host, port), _LOOK_S) as connection:
             return _look_at_tls(connection, host, settings) if parts.scheme.lower() in _SECURE else None
@@ -86,13 +88,18 @@ def _look(url: str, settings: Settings) -> tuple[str, str] | None:
 
 
 def _look_at_tls(connection: socket.socket, host: str, settings: Settings) -> tuple[str, str] | None:
-    context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    except OSError:
+        return "tls_failed", "the file of HEADCOUNT_TLS_CA_FILE cannot be read as PEM certificates"
     if not settings.tls_verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         with context.wrap_socket(connection, server_hostname=host):
             return None
-    except ssl.SSLCertVerificationError:
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _OTHER_NAME:
+            return "tls_failed", "its certificate is for another name; use the name or address that it was made for"
         return "tls_failed", "its certificate is not trusted; set HEADCOUNT_TLS_CA_FILE, or HEADCOUNT_TLS_VERIFY=false"
     except OSError:
         return "tls_failed", "no TLS on this port; use the plain scheme or the right port"

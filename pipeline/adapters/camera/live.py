@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera.address import redact
 from pipeline.adapters.camera.connection import Connection
+from pipeline.adapters.camera.live_rate import FrameRate
 from pipeline.adapters.camera.recording import RecordingReader, paced, written
 from pipeline.errors import SourceError
 from pipeline.types import to_us
@@ -34,8 +35,9 @@ class LiveSource:
         self._url = url
         self._options = options
         self._clock = LiveClock()
+        self._rate = FrameRate()
         self._connection: Connection | None = None
-        self._sent_s: float | None = None  # when the last segment was given out
+        self._quiet_s: float | None = None  # when the camera counts as quiet; None: nothing was sent since that was said
 
     def segments(self, position: SourcePosition) -> Iterator[Segment]:
         """Yield segments until the user stops or a recording ends, then an END record; one GAP record when the camera is quiet.
@@ -67,13 +69,13 @@ class LiveSource:
 
     def _connect_and_read(self, writer: SegmentWriter) -> Generator[Segment, None, bool]:
         """Yield the segments of one connection; return whether there will be no other."""
-        connection = self._connection = Connection(self._url, self._options)
+        connection = self._connection = Connection(self._url, self._options, self._rate)
         try:
             if connection.finite:
                 yield from self._recording(connection, writer)
                 return True
             for segment in written(connection.runs(self._clock), writer):
-                self._sent_s = self._options.clock.monotonic()
+                self._quiet_s = self._options.clock.monotonic() + _QUIET_S
                 yield segment
         finally:
             self.close()
@@ -82,16 +84,26 @@ class LiveSource:
     def _recording(self, connection: Connection, writer: SegmentWriter) -> Iterator[Segment]:
         writer.clock = FileClock(to_us(self._options.start or self._options.clock.now()))
         runs = RecordingReader(connection.container, redact(self._url), self._options).runs()
-        yield from paced(written(runs, writer), self._options)
+        for segment in paced(written(runs, writer), self._options):
+            yield segment
+            if self._options.stop.is_set():
+                return
         if writer.next_sequence == 0:
             raise SourceError("not_a_video", f"{redact(self._url)}: no picture could be read")
 
     def _pause(self, writer: SegmentWriter, failures: int) -> Iterator[Segment]:
-        """Wait before the next connection, longer after each failure; say once when the camera has been quiet."""
-        backoff_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**failures)
-        self._options.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
-        if self._sent_s is not None and self._options.clock.monotonic() - self._sent_s > _QUIET_S:
-            self._sent_s = None
-            until_us = to_us(self._options.clock.now()) - round(_QUIET_S * 1e6)
-            self._clock.hold(until_us)
-            yield writer.gap(until_us)
+        """Wait before the next connection, longer after each failure; meanwhile say once that the camera has become quiet."""
+        backoff_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**failures) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
+        until_s = self._options.clock.monotonic() + backoff_s
+        if self._quiet_s is not None and self._quiet_s <= until_s:
+            self._options.sleep(self._quiet_s - self._options.clock.monotonic())
+            if not self._options.stop.is_set():
+                self._quiet_s = None
+                yield self._gap(writer)
+        self._options.sleep(until_s - self._options.clock.monotonic())
+
+    def _gap(self, writer: SegmentWriter) -> Segment:
+        # Not before what was sent, even where the host's clock was set back meanwhile.
+        until_us = max(writer.end_us, to_us(self._options.clock.now()) - round(_QUIET_S * 1e6))
+        self._clock.hold(until_us)
+        return writer.gap(until_us)
