@@ -22,9 +22,11 @@ from tests.live import LIVE_CLIP, Watch
 from tests.rtspd import Behaviour, RtspServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.errors import SourceError
 
-RECONNECTS = int(os.environ.get("LIVE_RECONNECTS", "40"))
+RECONNECTS = int(os.environ.get("LIVE_RECONNECTS", "30"))
 WARM = 10  # connections until caches and pools are full
 HUNG = 20
 
@@ -44,7 +46,7 @@ def resident_mib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_memory_and_files_are_flat_over_many_reconnects(clip: Path, record_property: pytest.RecordProperty) -> None:
+def test_memory_and_files_are_flat_over_many_reconnects(clip: Path, record_property: Callable[[str, object], None]) -> None:
     files, memory = [], []
     with RtspServer(clip, Behaviour(close_after=21, always_close_after=21, interval_s=0.002)) as server:
         watch = Watch(url=f"rtsp://{server.address}/live", limit_s=240, clock=FastClock(50))

@@ -33,7 +33,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_quiet_camera_says_so_once_and_in_time(clip: Path, then: Behaviour) -> None:
     clock = FastClock(TIMES)
     with RtspServer(clip, Behaviour(silent_after=25)) as server:
-        watch = Watch(url=f"rtsp://{server.address}/live", limit_s=4.5, settings=SHORT, clock=clock)
+        watch = Watch(url=f"rtsp://{server.address}/live", limit_s=3.6, settings=SHORT, clock=clock)
         records, heard = [], {}
         for record in watch.records():
             server.behaviour = then
@@ -45,7 +45,8 @@ def test_a_quiet_camera_says_so_once_and_in_time(clip: Path, then: Behaviour) ->
     gap = records[-2]
     assert gap.captured_us == pytest.approx(to_us(heard[SegmentKind.GAP]) - QUIET_S * 1_000_000, abs=500_000)
     assert gap.captured_us >= videos(records)[-1].captured_us
-    assert timedelta(seconds=QUIET_S) <= heard[SegmentKind.GAP] - heard[SegmentKind.GOP] < timedelta(seconds=QUIET_S + TIMES + 3)
+    lateness = heard[SegmentKind.GAP] - heard[SegmentKind.GOP] - timedelta(seconds=QUIET_S)
+    assert timedelta() <= lateness < timedelta(seconds=18)  # a read timeout of 10 s by this clock, and what a busy machine adds
 
 
 def test_a_camera_that_comes_back_after_the_gap_record_lies_behind_it(clip: Path) -> None:
@@ -61,23 +62,22 @@ def test_a_camera_that_comes_back_after_the_gap_record_lies_behind_it(clip: Path
     assert all(record.captured_us >= records[gap].captured_us for record in videos(records[gap:]))
 
 
-@pytest.mark.parametrize("jump_s", [500.0, -500.0])
-def test_a_jump_of_the_cameras_clock_is_not_seen_in_capture_time(clip: Path, jump_s: float) -> None:
-    settings = Settings(segment_target_s=0.9, segment_max_s=5, connect_timeout_s=3, read_timeout_s=1)
+def test_a_step_back_of_the_cameras_clock_is_not_seen_in_capture_time(clip: Path) -> None:
+    settings = Settings(segment_target_s=1.4, segment_max_s=5, connect_timeout_s=3, read_timeout_s=1)
     began_us = to_us(RealClock().now())
-    with RtspServer(clip, Behaviour(jump_after=30, jump_s=jump_s)) as server:
-        segments = videos(Watch(url=f"rtsp://{server.address}/live", count=4, settings=settings).read())
-    assert sum(segment.frame_count for segment in segments) > 60
+    with RtspServer(clip, Behaviour(jump_after=40, jump_s=-500.0)) as server:
+        segments = videos(Watch(url=f"rtsp://{server.address}/live", count=3, settings=settings).read())
+    assert sum(segment.frame_count for segment in segments) > 65
     assert all(later.captured_us > before.captured_us for before, later in pairwise(segments))
-    assert all(abs(later.captured_us - before.end_us) < 60_000 for before, later in pairwise(segments))
+    assert all(abs(later.captured_us - before.end_us) < 25_000 for before, later in pairwise(segments))
     assert segments[0].captured_us == pytest.approx(began_us, abs=500_000)
 
 
 def test_a_slow_camera_is_not_cut_off(clip: Path) -> None:
-    settings = Settings(segment_target_s=0.4, segment_max_s=30, connect_timeout_s=4, read_timeout_s=1.5)
-    with RtspServer(clip, Behaviour(interval_s=0.5)) as server:
+    settings = Settings(segment_target_s=0.4, segment_max_s=30, connect_timeout_s=2, read_timeout_s=1)
+    with RtspServer(clip, Behaviour(interval_s=0.4)) as server:
         watch = Watch(url=f"rtsp://{server.address}/live", count=1, limit_s=8, settings=settings)
         segments = videos(watch.read())
-    assert [line.partition(": ")[2] for line in watch.said] == ["keyframes are 5 s apart, results come as late; set 1-2 s"]
-    assert segments[0].duration_us == pytest.approx(5_000_000, abs=100_000)
+    assert watch.said == []
+    assert segments[0].duration_us == pytest.approx(4_000_000, abs=100_000)
     assert segments[0].frame_count == 10

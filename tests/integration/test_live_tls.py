@@ -28,7 +28,7 @@ class Camera:
     clip: Path
     recording: Path
 
-    def server(self, tls: ssl.SSLContext | None) -> RtspServer | HttpServer:
+    def server(self, tls: ssl.SSLContext) -> RtspServer | HttpServer:
         if self.scheme == "rtsps":
             return RtspServer(self.clip, tls=tls)
         return HttpServer({"/live": Answer(body=self.recording.read_bytes())}, tls=tls)
@@ -55,10 +55,9 @@ def camera(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Camera(scheme=request.param, clip=make_clip(folder / "clip", LIVE_CLIP), recording=recording)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_trusted_certificate(camera: Camera, own: Certificate, host: str) -> None:
+def test_a_trusted_certificate(camera: Camera, own: Certificate) -> None:
     with camera.server(own.server_context()) as server:
-        watch = camera.watch(host, server.port, tls_ca_file=own.certificate)
+        watch = camera.watch("127.0.0.1", server.port, tls_ca_file=own.certificate)
         assert videos(watch.read())
     assert watch.said == []
 
@@ -92,7 +91,7 @@ def test_a_file_of_authorities_that_is_missing(camera: Camera, own: Certificate)
 
 
 def test_a_port_without_tls(camera: Camera) -> None:
-    with camera.server(None) as server:
+    with HttpServer({}) as server:
         error = camera.watch("localhost", server.port, connect_timeout_s=0.5).fails()
     assert error.kind == "tls_failed"
     assert "no TLS on this port" in str(error)

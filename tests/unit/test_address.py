@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.adapters.camera import redact
+from pipeline.adapters.camera.address import ambiguous
 
 HOSTILE = st.text("@/?#%:&=aZ9$ ü", min_size=1, max_size=12).map(lambda text: f"s3cret{text}s3cret")
 
@@ -40,3 +41,20 @@ def test_what_is_shown(text: str, shown: str) -> None:
 @given(st.text())
 def test_any_text_can_be_redacted(text: str) -> None:
     assert redact(redact(f"rtsp://{text}")) == redact(f"rtsp://{text}")
+
+
+@given(HOSTILE)
+def test_a_quoted_password_is_never_ambiguous(password: str) -> None:
+    assert not ambiguous(f"rtsp://admin:{quote(password, safe='')}@[::1]:554/live/1?channel=2")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://admin:a@9?b@camera/x", "rtsp://admin:a/b@camera/x", "rtsp://admin:a@b#c@camera", "rtsp://admin:a?b@camera", "http://"]
+)
+def test_a_password_that_may_end_in_two_places(url: str) -> None:
+    assert ambiguous(url)
+
+
+@pytest.mark.parametrize("url", ["http://camera/@front/x", "rtsp://a@b:c@camera/x", "rtsp://10.0.0.7:554", "http://camera?mail=a@b"])
+def test_addresses_that_are_clear(url: str) -> None:
+    assert not ambiguous(url)

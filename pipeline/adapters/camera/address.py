@@ -16,6 +16,15 @@ def scheme_of(text: str) -> str | None:
     return match[1].lower() if match else None
 
 
+def ambiguous(url: str) -> bool:
+    """Return whether a URL leaves open where its password ends and which host it means: then nothing may be sent to a guess."""
+    match = _SCHEME.match(url)
+    rest = match[2] if match else ""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    _, at, host = authority.rpartition("@")
+    return not _HOST.fullmatch(host) or (bool(at) and "@" in rest[len(authority) :])
+
+
 def redact(text: str) -> str:
     """Return an address fit to be shown: without user, password, query and fragment; a path is returned as it is.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipeline.adapters.camera.address import redact, scheme_of
+from pipeline.adapters.camera.address import ambiguous, redact, scheme_of
 from pipeline.adapters.camera.diagnose import NEARLY, Failure, explain
 from pipeline.errors import SourceError
 from pipeline.types import to_us
@@ -61,6 +61,9 @@ class Connection:
         self._told = False
         self._arrived_ms = -1
         rate.restart()
+        if ambiguous(url):
+            hint = "percent-encode @ / ? # % in user and password, and any @ after the host"
+            raise SourceError("connection_failed", f"{self._shown}: it is not clear which host is meant; {hint}")
         self.container = self._open()
 
     @property
