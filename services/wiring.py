@@ -134,6 +134,12 @@ class Column:
             holder=uuid5(NAMESPACE_URL, self.log.uid()),  # the log has one writer at a time: its lock excludes a second one
         )
 
+    def keep_offsets(self) -> None:
+        """Give no new record an offset that workers have passed: a power failure may have lost records that were committed."""
+        registry = self.registry()
+        for partition in range(self.log.partitions):
+            self.log.advance(partition, registry.committed(partition))
+
     def backlog(self) -> bool:
         """Say whether the log holds records that are not yet analysed and stored."""
         registry = self.registry()
@@ -143,7 +149,7 @@ class Column:
         if offset >= self.log.latest(partition):
             return False
         oldest = max(offset, self.log.earliest(partition))
-        return bool(self.log.read(partition, oldest, max_bytes=1, timeout_s=0.0))  # a crash leaves a hole at the end
+        return bool(self.log.read(partition, oldest, max_bytes=1, timeout_s=0.0))  # a failed append may leave a hole at the end
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""
@@ -160,7 +166,10 @@ def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterat
         database = Database(place.database_url, pool_size=settings.lanes + 2)
         stack.callback(database.close)
         log_id = register_log(database, log.uid(), [log.earliest(partition) for partition in range(log.partitions)])
-        yield Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
+        column = Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
+        if writes_log:
+            column.keep_offsets()
+        yield column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

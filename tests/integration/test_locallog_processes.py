@@ -50,6 +50,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
         with LocalLog(tmp_path, clock=RealClock(), limits=LIMITS) as log:
             stored = read_all(log, 0, log.earliest(0))
         offsets = [entry.offset for entry in stored]
+        assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))  # no hole: it would count as lost video
         kept = [offset for offset in acknowledged if offset >= offsets[0]]
         assert offsets[: len(kept)] == kept
         assert len(offsets) - len(kept) <= 1

@@ -80,32 +80,18 @@ def make_or_extend(path: Path, partitions: int) -> Identity:
     return identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriterLock:
-    """The one writer's lock. Any death gives it back; its file then still holds the pid."""
-
-    descriptor: int
-    after_crash: bool  # the last writer did not close the log
-
-    def give_back(self, *, closed: bool) -> None:
-        """Give the lock back; `closed`: the log is in order, and the next writer need not suspect its end."""
-        if closed:
-            os.ftruncate(self.descriptor, 0)
-        os.close(self.descriptor)
-
-
-def lock_writer(path: Path) -> WriterLock:
-    """Take the one writer's lock.
+def lock_writer(path: Path) -> int:
+    """Take the one writer's lock; return the descriptor that holds it until it is closed, by whatever death.
 
     Raises:
         ConfigurationError: Another process writes.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
         os.close(descriptor)
         raise ConfigurationError(
             f"the segment log in {path} is being written by another process (pid {holder or 'unknown'}); "
@@ -113,7 +99,7 @@ def lock_writer(path: Path) -> WriterLock:
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return WriterLock(descriptor=descriptor, after_crash=bool(holder))
+    return descriptor
 
 
 def _store(path: Path, identity: Identity) -> None:

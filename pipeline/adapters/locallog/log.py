@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from pipeline.adapters.locallog.identity import WriterLock
     from pipeline.ports import Clock
     from pipeline.types import Record, StoredRecord
 
@@ -74,7 +74,7 @@ class LocalLog:
         self._swept_s = clock.monotonic()
         self._readers: dict[int, PartitionReader] = {}
         self._writers: list[PartitionWriter] = []
-        self._writer_lock: WriterLock | None = None
+        self._writer_lock: int | None = None  # the descriptor that holds it
         with self._explained():
             self._identity = identities.load(path) if limits is None else self._open_to_write(limits)
 
@@ -86,7 +86,12 @@ class LocalLog:
 
     def close(self) -> None:
         """Close the files and give the writer's lock back."""
-        self._release(closed=True)
+        for writer in self._writers:
+            writer.close()
+        self._writers = []
+        if self._writer_lock is not None:
+            os.close(self._writer_lock)
+            self._writer_lock = None
 
     @property
     def partitions(self) -> int:
@@ -149,6 +154,17 @@ class LocalLog:
                 self.expire()
         return offset
 
+    def advance(self, partition: int, offset: int) -> None:
+        """Give no record an offset below `offset`; for a position that was committed and outlived its records in a power failure.
+
+        Raises:
+            LogUnavailableError: The offset cannot be kept.
+            ConfigurationError: The log was opened for reading, or has no such partition.
+        """
+        writer, _ = self._writer(partition)
+        with self._explained():
+            writer.advance(offset)
+
     def expire(self) -> None:
         """Delete what is older or more than the limits allow; appending does it now and then, a quiet writer should.
 
@@ -175,25 +191,17 @@ class LocalLog:
             delete_all(self._writers)
 
     def _open_to_write(self, limits: LogLimits) -> Identity:
-        lock = self._writer_lock = identities.lock_writer(self._path)
+        self._writer_lock = identities.lock_writer(self._path)
         try:
             identity = identities.make_or_extend(self._path, limits.partitions)
             rolling = limits.rolling()
             for partition in range(limits.partitions):
                 folder = partition_folder(self._path, partition)
-                self._writers.append(PartitionWriter(folder, rolling, identity.seed, after_crash=lock.after_crash))
+                self._writers.append(PartitionWriter(folder, rolling, identity.seed))
         except BaseException:
-            self._release(closed=not lock.after_crash)
+            self.close()
             raise
         return identity
-
-    def _release(self, *, closed: bool) -> None:
-        for writer in self._writers:
-            writer.close()
-        self._writers = []
-        if self._writer_lock is not None:
-            self._writer_lock.give_back(closed=closed)
-            self._writer_lock = None
 
     def _writer(self, partition: int) -> tuple[PartitionWriter, LogLimits]:
         if self._limits is None:

@@ -1,8 +1,8 @@
 """Reads one partition from its data files, without a lock against the writer; imports the data file's form, types and errors.
 
-What a reader may meet: whole frames, the beginning of one that is being written (it counts as not yet there), files that
-retention deletes. The files are listed before they are read, so that a file which is not the last of the listing is known
-to grow no more.
+What a reader may meet: whole frames; the beginning of one that is being written, and a last one that a power failure tore
+(both count as not there: the next writer gives the torn one's offset to another record); files that retention deletes. The
+files are listed before they are read, so that a file which is not the last of the listing is known to grow no more.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PartitionReader:
     def _latest(self, bases: list[int]) -> int:
         offset = self._marks.nearest(bases[-1], _PAST_ALL).offset
         with DataFile(self._folder, bases[-1], self._seed) as file:
-            for place in self._places(file, _PAST_ALL):
+            for place in self._places(file, _PAST_ALL, grows=True):
                 offset = place.header.offset + 1
         return offset
 
@@ -85,33 +85,32 @@ class PartitionReader:
         if offset < bases[0]:
             raise self._out_of_range(bases, offset)
         with closing(self._frames(bases, offset)) as frames:
-            records = list(self._taken(frames, bases[-1], max_bytes))
+            records = list(self._taken(frames, max_bytes))
         if not records and offset > self._latest(bases):
             raise self._out_of_range(bases, offset)
         return records
 
-    def _taken(self, frames: Iterator[tuple[DataFile, Place]], last_base: int, max_bytes: int) -> Iterator[StoredRecord]:
+    def _taken(self, frames: Iterator[tuple[DataFile, Place]], max_bytes: int) -> Iterator[StoredRecord]:
         left = max_bytes
         for file, place in frames:
             header = place.header
             if header.body_bytes > left and left < max_bytes:
                 return
-            body = file.body(place)
-            if not is_intact(header, body) and file.base == last_base and place.end == file.size():
-                return  # torn by a power failure: the next writer cuts it
             left -= header.body_bytes
-            yield StoredRecord(partition=self._partition, offset=header.offset, record=decode_body(header, body))
+            yield StoredRecord(partition=self._partition, offset=header.offset, record=decode_body(header, file.body(place)))
 
     def _frames(self, bases: list[int], offset: int) -> Generator[tuple[DataFile, Place], None, None]:
         for base in bases[bisect.bisect_right(bases, offset) - 1 :]:
             with DataFile(self._folder, base, self._seed) as file:
-                for place in self._places(file, offset):
+                for place in self._places(file, offset, grows=base == bases[-1]):
                     if place.header.offset >= offset:
                         yield file, place
 
-    def _places(self, file: DataFile, offset: int) -> Iterator[Place]:
+    def _places(self, file: DataFile, offset: int, *, grows: bool) -> Iterator[Place]:
         mark = self._marks.nearest(file.base, offset)
         for place in file.places(mark.position, mark.offset):
+            if grows and place.end == file.size() and not is_intact(place.header, file.body(place)):
+                return  # torn by a power failure, and not to be remembered: the next writer cuts it
             self._marks.add(Mark(file.base, place.header.offset + 1, place.end))
             yield place
 

@@ -38,11 +38,11 @@ class ClosedFile:
 class PartitionWriter:
     """Appends to one partition. Safe to use from several threads; the log's lock keeps other processes out.
 
-    An offset whose append failed is never used again: a reader may have seen the record before it was cut away. The same
-    holds for the offset behind the last record after a crash: the record that was being synced may have been seen and lost.
+    An offset whose append failed is not used again: a reader may have seen the record before it was cut away. A tail that was
+    torn by the death of an earlier writer was never seen, so that its offset is free.
     """
 
-    def __init__(self, folder: Path, rolling: Rolling, seed: int, *, after_crash: bool) -> None:
+    def __init__(self, folder: Path, rolling: Rolling, seed: int) -> None:
         self._folder = folder
         self._rolling = rolling
         self._seed = seed
@@ -50,7 +50,7 @@ class PartitionWriter:
         self._newest_ms: dict[int, int] = {}  # of closed files, by base
         self._base = next(reversed(data_bases(folder)), 0)
         self._next = self._size = self._first_ms = self._last_ms = 0
-        self._torn = after_crash  # the file holds more than `_size` bytes, or held them
+        self._torn = False  # an append failed: the file holds more than `_size` bytes, or held them
         self._descriptor = self._open(self._base)
         self._recover()
 
@@ -81,6 +81,17 @@ class PartitionWriter:
             self._size += len(frame)
             self._first_ms, self._last_ms = self._first_ms or now_ms, now_ms
             return offset
+
+    def advance(self, offset: int) -> None:
+        """Give no record an offset below `offset`.
+
+        Raises:
+            OSError: The file that keeps the offset cannot be made.
+        """
+        with self._lock:
+            if self._next < offset:
+                self._next = offset
+                self._cut()
 
     def roll(self, now_ms: int) -> None:
         """Begin a new file where the present one has reached its age, so that retention can take it from a quiet partition."""
@@ -120,10 +131,8 @@ class PartitionWriter:
         self._size = last.end if last else 0
         self._first_ms = first.header.appended_ms if first else 0
         self._last_ms = last.header.appended_ms if last else 0
-        self._torn |= self._size < os.fstat(self._descriptor).st_size
-        self._next = (last.header.offset + 1 if last else self._base) + self._torn
-        if self._torn:
-            self._cut()
+        self._next = last.header.offset + 1 if last else self._base
+        os.ftruncate(self._descriptor, self._size)
 
     def _ends(self) -> tuple[Place | None, Place | None]:
         """Return the first and the last whole frame; a last one whose body is damaged was never acknowledged and does not count."""
