@@ -53,7 +53,7 @@ def draw_video(path: str, followed: Followed, out: Path, settings: Settings) -> 
             if stream is not None:
                 container.mux(stream.encode(None))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{out}: cannot be written ({type(error).__name__}); name an .mp4 in a folder that exists") from None
+        raise ConfigurationError(f"{out}: cannot be written ({type(error).__name__})") from None
 
 
 def draw_fullest(path: str, followed: Followed, settings: Settings) -> UInt8 | None:

@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
 from pipeline.adapters.detectors import make_detector
-from pipeline.errors import SourceError
 from pipeline.stages.align import align
 from pipeline.stages.choose import CropGate, crop_quality
 from pipeline.stages.fuse import Fused, add, fuse
 from pipeline.stages.suppress import hair
 from pipeline.types import FuseSums
-from pipeline.video.open import bound_decoder
 from pipeline.video.picture import DecodedPicture, Scaler
 from services.wiring import load_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from av import VideoFrame
 
     from pipeline.settings import Settings
     from pipeline.types import Detections, UInt8
@@ -41,27 +39,7 @@ class Face:
     labels: Fused
 
 
-def read_picture(path: Path, settings: Settings) -> av.VideoFrame:
-    """Return the picture's frame, refusing what is too large before it is decoded.
-
-    Raises:
-        SourceError: It is no picture, or has more than `max_pixels`.
-    """
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            size = (stream.width, stream.height)
-            bound_decoder(stream, settings.max_pixels)
-            if size[0] * size[1] <= settings.max_pixels:
-                return next(container.decode(stream))
-    except FileNotFoundError:
-        raise SourceError("not_found", f"{path}: no such file") from None
-    except Exception as error:  # noqa: BLE001 - damaged files raise far more than FFmpegError
-        raise SourceError("not_a_picture", f"{path.name}: cannot be read as a picture ({type(error).__name__})") from None
-    raise SourceError("picture_too_large", f"{path.name}: {size[0]}x{size[1]} pixels; HEADCOUNT_MAX_PIXELS is {settings.max_pixels}")
-
-
-def find_faces(frame: av.VideoFrame, settings: Settings, notice: Callable[[str], None]) -> list[Face]:
+def find_faces(frame: VideoFrame, settings: Settings, notice: Callable[[str], None]) -> list[Face]:
     """Return the faces of a picture with their labels, left to right."""
     classifier, detector = load_classifier(settings), make_detector(settings, notice)
     small = Scaler(max(settings.detect_side_px, SIDE_PX)).small(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -53,37 +54,23 @@ def register(column: Column, named: Sequence[NamedSource]) -> list[Feed]:
     return [Feed(source=source, camera=registry.register(source.name, redact(source.address))) for source in named]
 
 
-def name_sources(options: FeedOptions) -> list[NamedSource]:
-    """Return the sources with the cameras' names: the user's, or the files' made distinct.
-
-    Raises:
-        SourceError: A source is missing or of an unknown kind.
-        ConfigurationError: There are more names than sources.
-    """
-    expanded = [expand(source) for source in options.sources]
-    found = [source for sources in expanded for source in sources]
-    if options.names and len(options.names) != len(found):
-        raise ConfigurationError(f"--name was given {len(options.names)} times for {len(found)} cameras: give one name a camera, in order")
-    wanted = options.names or [source.name for source in found]
-    names: list[str] = []
-    for name in wanted:
-        number = 2
-        distinct = name
-        while distinct in names:
-            distinct, number = f"{name}-{number}", number + 1
-        names.append(distinct)
-    return [replace(source, name=name) for source, name in zip(found, names, strict=True)]
-
-
-def usable_sources(named: Sequence[NamedSource], settings: Settings) -> tuple[list[NamedSource], list[SourceError]]:
-    """Return the sources that open, and why the others do not; URLs are tried when it is their turn.
+def usable_sources(options: FeedOptions, settings: Settings) -> tuple[list[NamedSource], list[SourceError]]:
+    """Return the sources that open, under their cameras' names, and why the others do not; URLs are tried when it is their turn.
 
     Raises:
         SourceError: None opens.
+        ConfigurationError: The names are not as many as the cameras.
     """
-    usable: list[NamedSource] = []
     failures: list[SourceError] = []
-    for source in named:
+    found: list[NamedSource | None] = []  # None: a source that cannot be, in its place for the names
+    for text in options.sources:
+        try:
+            found += expand(text)
+        except SourceError as error:
+            failures.append(error)
+            found.append(None)
+    usable: list[NamedSource] = []
+    for source in _named(found, options.names):
         try:
             open_source(source.address, SourceOptions(settings=settings, clock=SystemClock())).close()
             usable.append(source)
@@ -92,6 +79,26 @@ def usable_sources(named: Sequence[NamedSource], settings: Settings) -> tuple[li
     if not usable:
         raise failures[0]
     return usable, failures
+
+
+def _named(found: Sequence[NamedSource | None], names: Sequence[str]) -> list[NamedSource]:
+    """Return the sources that are there, under the user's names or the files' made distinct."""
+    if names and len(names) != len(found):
+        raise ConfigurationError(f"--name: got {len(names)} for {len(found)} cameras; give each camera one, in order")
+    named: list[NamedSource] = []
+    for index, source in enumerate(found):
+        if source is None:
+            continue
+        wanted = names[index] if names else source.name
+        taken = {other.name for other in named}
+        distinct = next(name for name in _numbered(wanted) if name not in taken)
+        named.append(replace(source, name=distinct))
+    return named
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{number}" for number in itertools.count(2))
 
 
 def is_live(feed: Feed) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.feed import Feeding, interruptible, name_sources, register, usable_sources
+from services.feed import Feeding, interruptible, register, usable_sources
 from services.progress import RunProgress
 from services.wiring import open_column, open_place
 
@@ -25,7 +25,7 @@ def ingest(settings: Settings, options: FeedOptions, console: Console) -> int:
     def notice(message: str) -> None:
         console.print(message, markup=False)
 
-    named, failures = usable_sources(name_sources(options), settings)
+    named, failures = usable_sources(options, settings)
     progress = RunProgress()
     with open_place(settings, notice, kept=True) as place, open_column(place, settings, writes_log=True) as column:
         feeding = Feeding(column, options, progress, notice)

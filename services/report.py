@@ -62,7 +62,7 @@ class RunReport:
 
     def print(self, console: Console) -> None:
         """Print the visits, the shares and the totals."""
-        console.print(self._visit_table())
+        console.print(self._visit_table() if self.visits else "no visit was counted")
         if len(self.visits) > _LONGEST_TABLE:
             console.print(f"… and {len(self.visits) - _LONGEST_TABLE} more")
         if self.visits:
@@ -74,12 +74,12 @@ class RunReport:
 
     def _visit_table(self) -> Table:
         days = sorted({visit.started_at.date().isoformat() for visit in self.visits})
-        title = f"{len(self.visits)} visits" + (f", {days[0]} to {days[-1]} UTC" if days[1:] else f", {days[0]} UTC" if days else "")
+        title = f"{counted(len(self.visits), 'visit')}, {days[0]}" + (f" to {days[-1]}" if days[1:] else "") + " UTC"
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
         for name in ("camera", "from", "sec", "age (80%)", "band", "gender", "crops"):
             table.add_column(name, justify="right" if name in {"sec", "crops"} else "left", no_wrap=True)
         names = self._names()
-        for visit in self.visits[:_LONGEST_TABLE]:
+        for visit in sorted(self.visits, key=lambda visit: (visit.started_at, names[visit.camera_id]))[:_LONGEST_TABLE]:
             table.add_row(*_visit_cells(visit, names))
         return table
 
@@ -101,10 +101,11 @@ class RunReport:
 
     def _totals_line(self) -> str:
         totals = self.totals
-        speed = f" in {self.elapsed_s:.1f} s ({totals.seconds / self.elapsed_s:.1f} x)" if self.new_frames else ", all of it known already"
+        known = ", all of it known already" if totals.segments else ""
+        speed = f" in {self.elapsed_s:.1f} s ({totals.seconds / self.elapsed_s:.1f} x)" if self.new_frames else known
         lines = [
-            f"{totals.segments} segments, {totals.frames_decoded} frames decoded, {totals.frames_analysed} analysed",
-            f"{totals.detections} faces found; {totals.seconds} s of video{speed}",
+            f"{counted(totals.segments, 'segment')}, {counted(totals.frames_decoded, 'frame')} decoded, {totals.frames_analysed} analysed",
+            f"{counted(totals.detections, 'face')} found; {totals.seconds} s of video{speed}",
         ]
         if totals.rejected:
             lines.append("not counted or not classified: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
@@ -120,20 +121,25 @@ def visit_object(visit: Visit) -> dict[str, Any]:
         "started_at": visit.started_at.isoformat(),
         "ended_at": visit.ended_at.isoformat(),
         "dwell_s": visit.dwell_s,
-        "age": _rounded(visit.age),
-        "age_low": _rounded(visit.age_low),
-        "age_high": _rounded(visit.age_high),
+        "age": rounded(visit.age),
+        "age_low": rounded(visit.age_low),
+        "age_high": rounded(visit.age_high),
         "age_band": visit.age_band,
-        "p_female": _rounded(visit.p_female),
+        "p_female": rounded(visit.p_female),
         "gender": visit.gender,
         "observations": visit.observations,
         "detections": visit.detections,
-        "quality": _rounded(visit.quality),
+        "quality": rounded(visit.quality),
         "first_box": list(visit.first_box),
         "last_box": list(visit.last_box),
         "model": visit.model,
         "detector": visit.detector,
     }
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 visit" or "3 visits"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def age_text(labels: Visit | Fused) -> str:
@@ -160,8 +166,8 @@ def _visit_cells(visit: Visit, names: Mapping[UUID, str]) -> tuple[str, ...]:
     )
 
 
-def _rounded(value: float | None) -> float | None:
-    """Return what is worth printing; the database holds the rest."""
+def rounded(value: float | None) -> float | None:
+    """Return as much of a number as is worth printing; the database holds the rest."""
     return None if value is None else round(value, 4)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
-from services.feed import Feeding, interruptible, name_sources, register, usable_sources
+from services.feed import Feeding, interruptible, register, usable_sources
 from services.progress import RunProgress, shown
 from services.report import RunReport
 from services.wiring import load_brain, open_column, open_place, open_worker
@@ -52,7 +52,7 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
     Raises:
         HeadcountError: The column cannot be used; a source that cannot is a failure in the outcome.
     """
-    named, failures = usable_sources(name_sources(options), settings)
+    named, failures = usable_sources(options, settings)
     progress = RunProgress()
     lock = threading.RLock()  # a signal's handler may print in the middle of a print
 

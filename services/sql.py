@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pipeline.adapters.postgres import programs
 from services.wiring import open_place
@@ -37,7 +37,10 @@ def shell(settings: Settings, arguments: Sequence[str], notice: Callable[[str], 
 def _without_password(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL as others may see it in the list of processes, and the variable that holds its password."""
     parts = urlsplit(url)
-    if parts.password is None:
-        return url, {}
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")), {"PGPASSWORD": unquote(parts.password)}
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    passwords = [unquote(parts.password)] if parts.password is not None else []
+    passwords += [value for name, value in options if name == "password"]
+    user, at, host = parts.netloc.rpartition("@")
+    query = urlencode([(name, value) for name, value in options if name != "password"], quote_via=quote)
+    shown = urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
+    return shown, {"PGPASSWORD": passwords[-1]} if passwords else {}

@@ -2,7 +2,7 @@
 
 from pipeline.adapters.camera.address import redact
 from pipeline.adapters.camera.options import SourceOptions
-from pipeline.adapters.camera.pictures import read_picture
+from pipeline.adapters.camera.pictures import PICTURE_SUFFIXES, read_picture
 from pipeline.adapters.camera.sources import NamedSource, expand, open_source
 
-__all__ = ["NamedSource", "SourceOptions", "expand", "open_source", "read_picture", "redact"]
+__all__ = ["PICTURE_SUFFIXES", "NamedSource", "SourceOptions", "expand", "open_source", "read_picture", "redact"]

@@ -24,6 +24,7 @@ _REFUSED = {
     '" does not exist': "make it, or correct HEADCOUNT_DATABASE_URL",
     "is not permitted to log in": "give that role LOGIN, or use another in HEADCOUNT_DATABASE_URL",
     "does not support SSL": "correct sslmode in HEADCOUNT_DATABASE_URL",
+    "invalid sslmode value": "correct sslmode in HEADCOUNT_DATABASE_URL",
 }
 _DENIED = "42501"
 
@@ -37,6 +38,8 @@ def translated(error: exc.SQLAlchemyError) -> HeadcountError | None:
     state = getattr(error.orig, "pgcode", None)
     if state is not None:
         return _from_state(state, _first_line(error))
+    if isinstance(error, exc.ProgrammingError):  # libpq could not read the URL, and would quote what it did not understand
+        return ConfigurationError("HEADCOUNT_DATABASE_URL holds an option that PostgreSQL does not know; percent-encode the password")
     if error.connection_invalidated or isinstance(error, (exc.OperationalError, exc.InterfaceError)):
         return _connection_failure(_first_line(error))
     return None
