@@ -1,0 +1,28 @@
+"""The local log under a database that has passed its end, as a power failure may leave the two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.settings import Settings
+from services.wiring import Place, open_column
+from tests.contract.samples import execute
+from tests.contract.segment_log import numbered, read_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.adapters.postgres.database import Database
+
+
+def test_the_writer_begins_where_the_database_is(tmp_path: Path, database_url: str, database: Database) -> None:
+    place = Place(database_url=database_url, log_path=tmp_path / "log", kept=True)
+    with open_column(place, Settings(), writes_log=True) as column:
+        column.log.append(0, numbered(0))
+    execute(database, "UPDATE log_partition SET next_offset = 3 WHERE partition = 0")
+    with open_column(place, Settings(), writes_log=True) as column:
+        assert not column.backlog()
+        assert [column.log.latest(partition) for partition in range(column.log.partitions)][:3] == [3, 0, 0]
+        assert column.log.append(0, numbered(1)) == 3
+        assert [stored.record for stored in read_all(column.log, 0, 3)] == [numbered(1)]
+        assert column.backlog()
