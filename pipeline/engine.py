@@ -172,25 +172,21 @@ class Engine:
         _, take.closed = close_all(state, self._settings)
         if state.session == FOREIGN_SESSION:
             take.tally.reject(segment.camera_id, segment.captured_us, "state_version")
-        return replace(fresh, stills=state.stills)
+        stills = tuple(still for still in state.stills if still.last_us <= segment.captured_us)
+        return replace(fresh, stills=stills, size_wh=state.size_wh)
 
     def _look(self, take: Take, state: CameraState, segment: Segment, stored: StoredRecord) -> CameraState:
         """Analyse a segment's video; what cannot be is set aside with its reason."""
-        view = self._watch.look(state, segment)
+        try:
+            view = self._watch.look(state, segment)
+        except Exception:  # noqa: BLE001 - nothing that a segment holds may end the worker and all of its partitions
+            take.dead_letters += (_letter(stored, segment, "analysis_error"),)
+            return state
         take.closed += view.closed
         take.observations = view.observations
         take.tally.merge(view.tally)
         if view.fault is not None:
-            letter = DeadLetter(
-                partition=stored.partition,
-                offset=stored.offset,
-                reason=view.fault,
-                camera_id=segment.camera_id,
-                session=segment.session,
-                sequence=segment.sequence,
-                captured_us=segment.captured_us,
-            )
-            take.dead_letters += (letter,)
+            take.dead_letters += (_letter(stored, segment, view.fault),)
         return view.state
 
     def _settle(self, take: Take, sums: Mapping[UUID, FuseSums], tally: Tally) -> list[Visit]:
@@ -229,6 +225,18 @@ class Engine:
             model=self._model,
             detector=self._detector_name,
         )
+
+
+def _letter(stored: StoredRecord, segment: Segment, reason: str) -> DeadLetter:
+    return DeadLetter(
+        partition=stored.partition,
+        offset=stored.offset,
+        reason=reason,
+        camera_id=segment.camera_id,
+        session=segment.session,
+        sequence=segment.sequence,
+        captured_us=segment.captured_us,
+    )
 
 
 def _fused(sums: Mapping[UUID, FuseSums], observation: Observation, answers: Attributes, index: int) -> FuseSums:

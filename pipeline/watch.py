@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.stages.track import Closed
     from pipeline.types import CameraState, Frame, Segment, Track, UInt8
 
+_DECODERS_KEPT = 64  # of the cameras seen last; one holds about a third of a megabyte of scaling tables
 MAX_CROPS = 32
 """At most so many crops of a track are classified; more would cost and not tell."""
 
@@ -80,8 +81,11 @@ class Watch:
         self._decoders: dict[UUID, Decoder] = {}
 
     def look(self, state: CameraState, segment: Segment) -> View:
-        """Analyse a segment from a camera's state on; what it holds cannot make this fail."""
-        decoder = self._decoders.setdefault(segment.camera_id, Decoder(self._options))
+        """Analyse a segment from a camera's state on."""
+        decoder = self._decoders.pop(segment.camera_id, None) or Decoder(self._options)
+        self._decoders[segment.camera_id] = decoder
+        if len(self._decoders) > _DECODERS_KEPT:
+            self._decoders.pop(next(iter(self._decoders)), None)
         decoding = decoder.decode(segment, state.last_us or None)
         glance = _Glance(state, segment)
         for frame in decoding:
@@ -106,7 +110,7 @@ class Watch:
         for row, track in enumerate(taken.tracks):
             if track is None:
                 glance.reject(frame, "low_score")
-            elif track.counted and track.crops < MAX_CROPS:
+            elif track.counted and glance.has_room(frame, track):
                 self._consider(glance, frame, found[row : row + 1], track)
         if self._trace is not None:
             self._trace(_traced(glance, frame, found, taken.tracks))
@@ -153,12 +157,18 @@ class _Glance:
         self.tally.reject(self.camera_id, frame.captured_us, reason, number)
 
     def resize(self, size_wh: tuple[int, int], settings: Settings) -> None:
-        """End the tracks: where they were means nothing in a picture of another size."""
-        self.state, closed = close_all(replace(self.state, size_wh=size_wh), settings)
+        """End the tracks and forget the posters: where they were means nothing in a picture of another size."""
+        state, closed = close_all(self.state, settings)
+        self.state = replace(state, size_wh=size_wh, stills=state.stills if state.size_wh == (0, 0) else ())
         self.closed += closed
 
+    def has_room(self, frame: Frame, track: Track) -> bool:
+        """Say whether another crop of the track may be classified, or take the place of one of the same second."""
+        seconds = [second for second, visit_id in self._best if visit_id == track.visit_id]
+        return _second(frame) in seconds or track.crops + len(seconds) < MAX_CROPS
+
     def offer(self, frame: Frame, observation: Observation) -> None:
-        key = (frame.captured_us // 1_000_000, observation.visit_id)
+        key = (_second(frame), observation.visit_id)
         best = self._best.get(key)
         if best is None or observation.quality > best.quality:
             self._best[key] = observation
@@ -181,6 +191,10 @@ class _Glance:
             tally=self.tally,
             fault=outcome.reason,
         )
+
+
+def _second(frame: Frame) -> int:
+    return frame.captured_us // 1_000_000
 
 
 def _traced(glance: _Glance, frame: Frame, found: Detections, tracks: tuple[Track | None, ...]) -> FrameTrace:

@@ -15,6 +15,7 @@ from services.wiring import load_brain, open_column, open_place, open_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from rich.console import Console
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from services.feed import Feed, FeedOptions
     from services.wiring import Column
-
-SLOT = "run"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
         with (
             interruptible(feeding, notice),
             shown(progress, console),
-            open_worker(column, brain, feeding.stop_work, slot=SLOT, on_commit=progress.on_commit) as worker,
+            open_worker(column, brain, feeding.stop_work, slot=f"run of {column.log.uid()}", on_commit=progress.on_commit) as worker,
             feeding.running(feeds, after_backlog=True),
         ):
             worker.run(until_end=feeding.fed)
@@ -87,7 +86,7 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
         )
 
 
-def _report(column: Column, feeds: Sequence[Feed], sessions: Sequence[int]) -> RunReport:
+def _report(column: Column, feeds: Sequence[Feed], sessions: Sequence[tuple[UUID, int]]) -> RunReport:
     reader = column.report()
     ids = [feed.camera.camera_id for feed in feeds]
     return RunReport(

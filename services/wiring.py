@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+import cv2
+
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.locallog import LocalLog, LogLimits
 from pipeline.adapters.onnx import OnnxClassifier
@@ -186,6 +188,7 @@ def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callabl
     Raises:
         ConfigurationError: A model that was asked for is missing or is not what it should be.
     """
+    cv2.setNumThreads(1)  # the lanes are the parallelism
     classifier = load_classifier(settings)
     engine = Engine(make_detector(settings, notice), classifier.name, settings, trace)
     return Brain(engine=engine, classifier=classifier)

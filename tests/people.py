@@ -49,10 +49,10 @@ def picture(people: Sequence[Person], frame: int, size_wh: tuple[int, int] = SIZ
     return rgb
 
 
-def film(path: Path, people: Sequence[Person], frames: int, size_wh: tuple[int, int] = SIZE_WH) -> Path:
-    """Encode a video with a keyframe each second."""
+def film(path: Path, people: Sequence[Person], frames: int, size_wh: tuple[int, int] = SIZE_WH, group: int = FPS) -> Path:
+    """Encode a video with a keyframe each second, or every `group` frames."""
     with av.open(str(path), "w") as container:
-        options = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=0:force-cfr=1", "crf": "16", "threads": "1"}
+        options = {"x264-params": f"keyint={group}:min-keyint={group}:scenecut=0:bframes=0:force-cfr=1", "crf": "16", "threads": "1"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height = size_wh
         stream.pix_fmt = "yuv420p"
@@ -64,9 +64,9 @@ def film(path: Path, people: Sequence[Person], frames: int, size_wh: tuple[int, 
     return path
 
 
-def segments(path: Path, people: Sequence[Person], frames: int, camera_id: UUID, **size: Any) -> list[Segment]:  # noqa: ANN401 - film's
+def segments(path: Path, people: Sequence[Person], frames: int, camera_id: UUID, **shape: Any) -> list[Segment]:  # noqa: ANN401 - film's
     """Return the records of a filmed scene, the END included."""
-    return [replace(segment, camera_id=camera_id) for segment in read(film(path, people, frames, **size))]
+    return [replace(segment, camera_id=camera_id) for segment in read(film(path, people, frames, **shape))]
 
 
 def records(items: Sequence[Segment]) -> list[Record]:

@@ -32,8 +32,6 @@ CREATE TABLE log_partition (
     epoch bigint NOT NULL DEFAULT 0,
     holder uuid,
     crashes integer NOT NULL DEFAULT 0,
-    suspect_offset bigint,
-    suspect_count integer NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (log_id, partition)
 ) WITH (fillfactor = 50);
@@ -42,8 +40,6 @@ COMMENT ON COLUMN log_partition.next_offset IS 'First offset that is not analyse
 COMMENT ON COLUMN log_partition.epoch IS 'Grows with each claim.';
 COMMENT ON COLUMN log_partition.holder IS 'worker_id of the claim; none: released.';
 COMMENT ON COLUMN log_partition.crashes IS 'Claims in a row that were taken over without a commit.';
-COMMENT ON COLUMN log_partition.suspect_offset IS 'Record that was open when a worker died in careful mode.';
-COMMENT ON COLUMN log_partition.suspect_count IS 'How many deaths it was open at.';
 COMMENT ON COLUMN log_partition.updated_at IS 'When the position last moved.';
 """
 

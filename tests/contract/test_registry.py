@@ -165,5 +165,5 @@ def test_totals_of_a_session_are_those_of_its_minutes(database: Database) -> Non
         )
     report = PostgresReport(database)
     assert report.totals([camera.camera_id]).segments == 4
-    assert report.totals([camera.camera_id], sessions=[CONTENT_HASH]).segments == 2
-    assert report.totals([camera.camera_id], sessions=[5]).segments == 0
+    assert report.totals([camera.camera_id], sessions=[(camera.camera_id, CONTENT_HASH)]).segments == 2
+    assert report.totals([camera.camera_id], sessions=[(camera.camera_id, 5)]).segments == 0

@@ -23,8 +23,9 @@ from tests.people import HueClassifier, HueDetector, Person, records, segments
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
-    from pipeline.types import BatchResult, CoverageMinute, DeadLetter, Visit
+    from pipeline.types import BatchResult, CoverageMinute, DeadLetter, Detections, UInt8, Visit
 
 CAMERA, OTHER = UUID(int=1), UUID(int=2)
 SETTINGS = Settings()
@@ -259,3 +260,49 @@ def _forged(segment: Segment, name: str, value: int) -> Record:
     wrong = replace(segment)
     object.__setattr__(wrong, name, value)
     return to_record(wrong)
+
+
+class FaultyDetector(HueDetector):
+    """Fails at one picture, as a library may at one that nobody thought of."""
+
+    def __init__(self, fails_at: int) -> None:
+        self._left = fails_at
+
+    def detect(self, picture: UInt8) -> Detections:
+        self._left -= 1
+        if self._left == 0:
+            raise ArithmeticError("a picture that nobody thought of")
+        return super().detect(picture)
+
+
+def test_a_segment_that_makes_the_analysis_fail_is_set_aside_and_the_rest_goes_on(street: list[Segment]) -> None:
+    run = Run(engine=Engine(FaultyDetector(fails_at=12), "hues:1", SETTINGS)).batch(records(street))
+    (letter,) = run.dead_letters
+    assert (letter.reason, letter.sequence) == ("analysis_error", 1)
+    (minute,) = run.coverage().values()
+    assert minute.counts["segments"] == len(street) - 2
+    assert minute.seconds.bit_count() == 10
+    assert len(run.visits) == 3  # the red one was not seen for two seconds: two visits
+
+
+def test_no_more_than_32_crops_of_a_track_are_classified_in_one_long_segment(tmp_path: Path) -> None:
+    person = Person(hue=1, from_frame=0, to_frame=400, speed=0)
+    patient = SETTINGS.model_copy(update={"poster_after_s": 600.0})
+    run = Run(engine=Engine(HueDetector(), "hues:1", patient)).batch(records(segments(tmp_path / "stays.mp4", [person], 400, CAMERA)))
+    assert [visit.observations for visit in run.visits] == [32]
+
+
+def test_a_poster_is_forgotten_when_the_picture_has_another_size(tmp_path: Path) -> None:
+    engine = Engine(HueDetector(), "hues:1", SETTINGS.model_copy(update={"poster_after_s": 1.0}))
+    still = Person(hue=1, from_frame=0, to_frame=30, speed=0)
+    before = segments(tmp_path / "before.mp4", [still], 30, CAMERA)[:-1]
+    after = segments(tmp_path / "after.mp4", [still], 10, CAMERA, size_wh=(400, 240))[:-1]
+    first, later = before[0], after[0]
+    follows_us = before[-1].captured_us + before[-1].duration_us
+    moved = [
+        replace(one, session=first.session, sequence=len(before) + index, captured_us=one.captured_us - later.captured_us + follows_us)
+        for index, one in enumerate(after)
+    ]
+    run = Run(engine=engine).batch(records(before))
+    assert decode_state(run.stored[CAMERA]).stills
+    assert not decode_state(run.batch(records(moved)).stored[CAMERA]).stills

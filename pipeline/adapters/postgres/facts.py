@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, null, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pipeline.adapters.postgres import rows
@@ -38,9 +38,7 @@ class PostgresFacts:
         self._worker_id = worker_id
         self._months = Months(database)
         self._advance_statement = (
-            update(log_partition)
-            .where(*self._guard())
-            .values(next_offset=bindparam("to"), crashes=0, suspect_offset=null(), suspect_count=0, updated_at=func.now())
+            update(log_partition).where(*self._guard()).values(next_offset=bindparam("to"), crashes=0, updated_at=func.now())
         )
 
     def load(self, claim: Claim) -> dict[UUID, bytes]:

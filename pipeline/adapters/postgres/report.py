@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Uuid
 
@@ -35,16 +35,24 @@ class Totals:
     dead_letters: Mapping[str, int]  # reason -> how many
 
 
+Session: TypeAlias = tuple["UUID", int]  # of a camera: live cameras count theirs from 1
+
+
 def _over_cameras(statement: str) -> TextClause:
-    return text(statement).bindparams(bindparam("cameras", type_=ARRAY(Uuid())), bindparam("sessions", type_=ARRAY(BigInteger())))
+    return text(statement).bindparams(
+        bindparam("cameras", type_=ARRAY(Uuid())),
+        bindparam("session_cameras", type_=ARRAY(Uuid())),
+        bindparam("sessions", type_=ARRAY(BigInteger())),
+    )
 
 
+_CHOSEN = "(:sessions IS NULL OR (camera_id, session) IN (SELECT * FROM unnest(:session_cameras, :sessions)))"
 # A session covers the minutes from its first to its last acknowledged record.
-_MINUTES = """
+_MINUTES = f"""
 (SELECT o.* FROM coverage o WHERE o.camera_id = ANY(:cameras) AND (:sessions IS NULL OR EXISTS (
-    SELECT 1 FROM session s WHERE s.camera_id = o.camera_id AND s.session = ANY(:sessions)
+    SELECT 1 FROM session s WHERE s.camera_id = o.camera_id AND {_CHOSEN.replace("(camera_id, session)", "(s.camera_id, s.session)")}
     AND o.minute >= date_trunc('minute', s.started_at) AND o.minute <= s.ended_at)))
-"""
+"""  # noqa: S608 - made of constants
 _SUMS = _over_cameras(f"""
 SELECT coalesce(sum(segments), 0)::bigint AS segments, coalesce(sum(frames_decoded), 0)::bigint AS frames_decoded,
        coalesce(sum(frames_analysed), 0)::bigint AS frames_analysed, coalesce(sum(detections), 0)::bigint AS detections,
@@ -54,10 +62,9 @@ FROM {_MINUTES} o
 _REJECTED = _over_cameras(f"""
 SELECT r.reason, sum(r.n)::bigint FROM coverage_reject r JOIN {_MINUTES} o USING (camera_id, minute) GROUP BY r.reason ORDER BY r.reason
 """)  # noqa: S608 - made of constants
-_DEAD_LETTERS = _over_cameras("""
-SELECT reason, count(*) FROM dead_letter
-WHERE camera_id = ANY(:cameras) AND (:sessions IS NULL OR session = ANY(:sessions)) GROUP BY reason ORDER BY reason
-""")
+_DEAD_LETTERS = _over_cameras(f"""
+SELECT reason, count(*) FROM dead_letter WHERE camera_id = ANY(:cameras) AND {_CHOSEN} GROUP BY reason ORDER BY reason
+""")  # noqa: S608 - made of constants
 
 
 class PostgresReport:
@@ -66,17 +73,21 @@ class PostgresReport:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def visits(self, cameras: Collection[UUID], sessions: Collection[int] | None = None) -> list[Visit]:
+    def visits(self, cameras: Collection[UUID], sessions: Collection[Session] | None = None) -> list[Visit]:
         """Return the visits of these cameras (and only of these sessions) by their beginning."""
         chosen = select(visit).where(visit.c.camera_id.in_(cameras)).order_by(visit.c.started_at, visit.c.visit_id)
         if sessions is not None:
-            chosen = chosen.where(visit.c.session.in_(sessions))
+            chosen = chosen.where(tuple_(visit.c.camera_id, visit.c.session).in_(sessions))
         with self._database.transaction() as connection:
             return [visit_of(row) for row in connection.execute(chosen).mappings()]
 
-    def totals(self, cameras: Collection[UUID], sessions: Collection[int] | None = None) -> Totals:
+    def totals(self, cameras: Collection[UUID], sessions: Collection[Session] | None = None) -> Totals:
         """Return the totals of these cameras, or of the minutes of their given sessions."""
-        parameters: dict[str, Any] = {"cameras": list(cameras), "sessions": None if sessions is None else list(sessions)}
+        parameters: dict[str, Any] = {
+            "cameras": list(cameras),
+            "session_cameras": None if sessions is None else [camera for camera, _ in sessions],
+            "sessions": None if sessions is None else [session for _, session in sessions],
+        }
         with self._database.transaction() as connection:
             sums = connection.execute(_SUMS, parameters).mappings().one()
             rejected, dead_letters = (
