@@ -7,7 +7,6 @@ HeadcountError
 ├── InvalidRecordError      dead-letter it: the data is at fault
 ├── ConfigurationError      exit 2: the user must change something
 │   └── SourceError         a camera, file or folder cannot be used
-├── BackpressureError       pause, then try again
 ├── FencedError             another process holds the claim: drop what is in hand
 │   └── SupersededError     another incarnation took this worker's slot: exit
 └── OffsetOutOfRangeError   the log no longer has it (record a gap), or never had it (alarm)
@@ -62,10 +61,6 @@ class SourceError(ConfigurationError):
         super().__init__(message)
         self.kind = kind
         self.exit_code = 1 if kind in self.MACHINE_KINDS else 2
-
-
-class BackpressureError(HeadcountError):
-    """Too much is unfinished; pause, then try again."""
 
 
 class FencedError(HeadcountError):

@@ -1,7 +1,7 @@
 """The seams of Headcount: what the library needs from the outside world. Imports types and errors only.
 
-Each port has an embedded and a production implementation in `pipeline/adapters/`, held to one contract suite in
-`tests/contract/`. Whoever constructs an adapter (services/wiring.py) closes it.
+The implementations are in `pipeline/adapters/`, each held to its contract suite in `tests/contract/`, which is written so that
+another one can be held to it. Whoever constructs an adapter (services/wiring.py) closes it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError
 from pipeline.settings import load_settings
@@ -21,23 +23,29 @@ if TYPE_CHECKING:
 
 # The commands import what they need when they run: --help must not wait for the models' libraries (PLC0415).
 
+_USAGE = 2  # exit code
+
 app = typer.Typer(
     name="headcount",
     help="Turns cameras into demographic statistics: who came past, when, how long they stayed, of which apparent age and gender. "
     "No picture is kept.",
     epilog="Settings are variables HEADCOUNT_… or lines of a TOML file that HEADCOUNT_CONFIG names; see docs/settings.md.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
 _Sources = Annotated[
-    list[str] | None, typer.Argument(metavar="SOURCE…", help="Files, folders of videos or of pictures, rtsp:// or http:// addresses.")
+    list[str] | None, typer.Argument(metavar="SOURCE", help="Files, folders of videos or of pictures, rtsp:// or http:// addresses.")
 ]
-_Names = Annotated[list[str] | None, typer.Option("--name", help="Name of the camera; once for each source, in order.")]
+_Names = Annotated[
+    list[str] | None, typer.Option("--name", help="Name of the camera; once for each, in order (a folder of videos: each of them).")
+]
 _Fps = Annotated[float, typer.Option("--fps", min=0.01, max=60, help="Pictures per second of a folder of pictures.")]
-_Start = Annotated[datetime | None, typer.Option("--start", help="Capture time of a recording's first frame, UTC.")]
+_Start = Annotated[
+    datetime | None,
+    typer.Option("--start", help="Capture time of a recording's first frame, UTC; else what the file says, else when it was changed last."),
+]
 _Pace = Annotated[bool, typer.Option("--pace", help="Read recordings as slowly as they were made.")]
 _DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept (HEADCOUNT_DATA_DIR).")]
 _DatabaseUrl = Annotated[
@@ -46,6 +54,13 @@ _DatabaseUrl = Annotated[
 ]
 _Detector = Annotated[str | None, typer.Option("--detector", help="auto, yunet, mtcnn or haar (HEADCOUNT_DETECTOR).")]
 _Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, and nothing else there.")]
+
+
+@app.callback(invoke_without_command=True)
+def headcount(context: typer.Context) -> None:
+    """Show the help where no command is named."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command(epilog="Example: headcount run entrance.mp4 rtsp://user:password@10.0.0.7/stream --keep")
@@ -69,6 +84,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     if demo == bool(sources):
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
+    if demo and (name or start or pace or fps != 1.0):
+        raise typer.BadParameter("--demo takes no --name, --fps, --start or --pace: its clip is made as it is")
     settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
     console = Console(stderr=as_json, highlight=False)
     picture = None
@@ -83,7 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _write_json(outcome.report.document())
     else:
         outcome.report.print(console)
-    _say_what_was_kept(outcome, console)
+    _say_what_was_kept(outcome, console, sql_options=["--data-dir", str(data_dir)] if data_dir else [])
     if picture is not None:
         console.print(f"annotated picture: [bold]{picture}[/bold]", soft_wrap=True)
     raise typer.Exit(outcome.exit_code)
@@ -175,10 +192,15 @@ def doctor(data_dir: _DataDir = None, database_url: _DatabaseUrl = None) -> None
 def main() -> None:
     """Run the command line; a known error is one line on stderr, with its exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except HeadcountError as error:
-        sys.stderr.write(f"headcount: {error}\n")
-        sys.exit(error.exit_code)
+        complaint, code = str(error), error.exit_code
+    except TyperException as error:
+        complaint, code = error.format_message().rstrip(".") + ("; see --help" if error.exit_code == _USAGE else ""), error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        complaint, code = "interrupted", 130
+    sys.stderr.write(f"headcount: {complaint}\n")
+    sys.exit(code)
 
 
 def _utc(instant: datetime | None) -> datetime | None:
@@ -189,11 +211,12 @@ def _write_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-def _say_what_was_kept(outcome: RunOutcome, console: Console) -> None:
+def _say_what_was_kept(outcome: RunOutcome, console: Console, *, sql_options: list[str]) -> None:
     if outcome.interrupted:
         console.print("interrupted: what was committed is counted above" + (", the rest goes on next time" if outcome.report.kept else ""))
     if outcome.report.kept:
-        console.print(f"the rows are kept; open a SQL shell on them: [bold]{_program()} sql[/bold]", soft_wrap=True)
+        command = shlex.join([_program(), "sql", *sql_options])
+        console.print(f"the rows are kept; open a SQL shell on them: [bold]{command}[/bold]", soft_wrap=True)
     else:
         console.print("the rows are gone with this run; --keep keeps them")
 

@@ -1,6 +1,6 @@
 """Live cameras that come and go many times, and many that hang; real sockets on loopback.
 
-LIVE_RECONNECTS=200 makes the loss of connections as long as LESSONS asks for; a few are enough for every day.
+LIVE_RECONNECTS=200 makes the loss of connections as long as a bad week of a camera; a few are enough for every day.
 """
 
 from __future__ import annotations
