@@ -1,22 +1,22 @@
-"""Carries a source's segments into the log: leased, in order, one unacknowledged; imports ports, records and errors."""
+"""Carries a source's segments into the log: leased, in order, one unacknowledged; imports ports, records, errors and the backlog."""
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.errors import InvalidRecordError, TransientError
+from pipeline.errors import HeadcountError, InvalidRecordError, SourceError, TransientError
 from pipeline.ports import SourcePosition
 from pipeline.record import to_record
-from pipeline.types import SegmentKind
+from pipeline.types import Segment, SegmentKind
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from pipeline.backlog import Backlog
     from pipeline.ports import Clock, Lease, Registry, SegmentLog, SegmentSource
-    from pipeline.types import Camera, Segment
+    from pipeline.types import Camera
 
 T = TypeVar("T")
 
@@ -25,15 +25,16 @@ _ROOM_WAIT_S = 0.1
 _RENEW_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class IngestOutcome:
     """What one call carried into the log."""
 
-    session: int | None = None  # None: stopped before it began
+    session: int | None = None  # None: it never had the camera
     segments: int = 0  # with video
     bytes: int = 0
     refused: int = 0  # larger than the log carries
     finished: bool = False  # the session's END is in the log
+    failure: HeadcountError | None = None  # why it ended before its time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,44 +45,57 @@ class Ingest:
     registry: Registry
     clock: Clock
     stop: threading.Event  # a file is left where it is; a live source ends by itself, with its END
-    uncommitted_max_bytes: int  # a source waits while more than this of its own is in the log and not yet analysed
+    backlog: Backlog  # recordings wait while it is full; a camera cannot, and what would be counted of it might grow for ever
     progress: Callable[[Segment], None] | None = None  # called after each acknowledged segment
 
     def run(self, source: SegmentSource, camera: Camera) -> IngestOutcome:
         """Carry the source into the camera's partition until it ends; go on after the last acknowledged sequence.
 
+        A source that fails and a lease that is lost on the way are the outcome's failure: what was carried before stands.
+
         Raises:
-            SourceError: The source cannot be read any further.
             ConfigurationError: Another live process feeds this camera.
-            FencedError: The lease was lost.
         """
         lease = self._patiently(lambda: self.registry.lease(camera, source.session))
         if lease is None:
             return IngestOutcome()
+        outcome = IngestOutcome(session=lease.session, finished=lease.finished)
         try:
-            return IngestOutcome(session=lease.session, finished=True) if lease.finished else self._carry(source, lease)
+            if not lease.finished:
+                self._carry(source, lease, outcome)
+        except HeadcountError as error:
+            outcome.failure = error
         finally:
             self._release(lease)
+        return outcome
 
-    def _carry(self, source: SegmentSource, lease: Lease) -> IngestOutcome:
+    def _carry(self, source: SegmentSource, lease: Lease, outcome: IngestOutcome) -> None:
         position = SourcePosition(camera_id=lease.camera.camera_id, session=lease.session, next_sequence=lease.next_sequence)
-        backlog: deque[tuple[int, int]] = deque()  # (offset, bytes) of what may not be analysed yet
-        segments = total = refused = 0
-        for segment in source.segments(position):
-            if (self.stop.is_set() and source.session is not None) or not self._wait_for_room(backlog, lease):
-                break
-            try:
-                offset = self._send(segment, lease)
-            except InvalidRecordError:
-                refused += 1
-                continue
+        live = source.session is None
+        send = self._send if live else self._send_when_there_is_room
+        last: Segment | None = None
+        try:
+            for last in source.segments(position):
+                if not _counted(send, last, lease, outcome):
+                    return
+        except SourceError:
+            if live and last is not None:  # open tracks become visits; a file goes on in another run
+                _counted(send, _end_after(last), lease, outcome)
+            raise
+
+    def _send_when_there_is_room(self, segment: Segment, lease: Lease) -> int | None:
+        partition, size = lease.camera.partition, len(segment.payload)
+        if self.stop.is_set() or not self._wait_for_room(size, lease):
+            return None
+        offset: int | None = None
+        try:
+            offset = self._send(segment, lease)
+        finally:
             if offset is None:
-                break
-            backlog.append((offset, len(segment.payload)))
-            segments, total = segments + (segment.kind is SegmentKind.GOP), total + len(segment.payload)
-            if segment.kind is SegmentKind.END:
-                return IngestOutcome(session=lease.session, segments=segments, bytes=total, refused=refused, finished=True)
-        return IngestOutcome(session=lease.session, segments=segments, bytes=total, refused=refused)
+                self.backlog.dropped(partition, size)
+            else:
+                self.backlog.appended(partition, size, offset)
+        return offset
 
     def _send(self, segment: Segment, lease: Lease) -> int | None:
         """Append and acknowledge; return the offset, or None when stopped before it was done."""
@@ -97,17 +111,16 @@ class Ingest:
         self.registry.acknowledge(lease, segment, offset)
         return True
 
-    def _wait_for_room(self, backlog: deque[tuple[int, int]], lease: Lease) -> bool:
+    def _wait_for_room(self, size: int, lease: Lease) -> bool:
         """Wait until little enough is unanalysed, so that retention never takes what nobody has read; False when stopped."""
+        partition = lease.camera.partition
         renewed_s = self.clock.monotonic()
-        while sum(size for _, size in backlog) > self.uncommitted_max_bytes:
-            committed = self._patiently(lambda: self.registry.committed(lease.camera.partition))
+        while not self.backlog.hold(partition, size):
+            committed = self._patiently(lambda: self.registry.committed(partition))
             if committed is None:
                 return False
-            while backlog and backlog[0][0] < committed:
-                backlog.popleft()
-            if sum(size for _, size in backlog) <= self.uncommitted_max_bytes:
-                return True
+            if self.backlog.committed(partition, committed):
+                continue
             if self.stop.is_set():
                 return False
             self.clock.sleep(_ROOM_WAIT_S)
@@ -133,3 +146,24 @@ class Ingest:
             self.registry.release(lease)
         except TransientError:
             return  # it lapses by itself
+
+
+def _counted(send: Callable[[Segment, Lease], int | None], segment: Segment, lease: Lease, outcome: IngestOutcome) -> bool:
+    """Send a segment and count it, also where the log refuses it; return False when stopped before it was done."""
+    try:
+        if send(segment, lease) is None:
+            return False
+    except InvalidRecordError:
+        outcome.refused += 1
+        return True
+    outcome.segments += segment.kind is SegmentKind.GOP
+    outcome.bytes += len(segment.payload)
+    outcome.finished = segment.kind is SegmentKind.END
+    return True
+
+
+def _end_after(last: Segment) -> Segment:
+    """Return the record that ends the session of `last` where it ended."""
+    return Segment(
+        camera_id=last.camera_id, session=last.session, sequence=last.sequence + 1, kind=SegmentKind.END, captured_us=last.end_us
+    )

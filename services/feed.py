@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import SourceOptions, expand, open_source, redact
-from pipeline.errors import ConfigurationError, FencedError, HeadcountError, SourceError, TransientError
-from pipeline.ingest import Ingest
+from pipeline.backlog import Backlog
+from pipeline.errors import ConfigurationError, HeadcountError, SourceError, TransientError
+from pipeline.ingest import Ingest, IngestOutcome
 from services.wiring import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
+    from uuid import UUID
 
     from pipeline.adapters.camera import NamedSource
     from pipeline.settings import Settings
@@ -109,16 +112,25 @@ def is_live(feed: Feed) -> bool:
 class Feeding:
     """Sources on their way into the log: a thread each, and what became of them."""
 
-    def __init__(self, column: Column, options: FeedOptions, progress: RunProgress, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        column: Column,
+        options: FeedOptions,
+        progress: RunProgress,
+        notice: Callable[[str], None],
+        *,
+        expiry_s: float = 5.0,  # how often video that is old is deleted, also where no camera sends any
+    ) -> None:
         self.stop_feeding = threading.Event()
         self.stop_work = threading.Event()
         self.fed = threading.Event()  # nothing more will come
         self.failures: list[HeadcountError] = []
-        self.sessions: list[int] = []
+        self.sessions: list[tuple[UUID, int]] = []  # (camera_id, session) of what was fed, wholly or in part
         self.interrupted = False
         self._live = False
         self._column = column
         self._notice = notice
+        self._expiry_s = expiry_s
         self._source_options = SourceOptions(
             settings=column.settings,
             clock=SystemClock(),
@@ -133,7 +145,7 @@ class Feeding:
             registry=column.registry(),
             clock=column.clock,
             stop=self.stop_feeding,
-            uncommitted_max_bytes=column.settings.uncommitted_max_bytes,
+            backlog=Backlog(column.settings.uncommitted_max_bytes),
             progress=progress.on_segment,
         )
 
@@ -161,9 +173,17 @@ class Feeding:
             while after_backlog and not self.stop_feeding.is_set() and self._column.backlog():
                 self.stop_feeding.wait(_BACKLOG_S)
             with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
-                list(pool.map(self._feed_one, feeds))
+                feeding = [pool.submit(self._feed_one, feed) for feed in feeds]
+                self._expire_during(feeding)
+            for fed in feeding:
+                fed.result()
         finally:
             self.fed.set()  # also after a failure: who works until the end must not wait for ever
+
+    def _expire_during(self, feeding: Sequence[Future[None]]) -> None:
+        while wait(feeding, timeout=self._expiry_s).not_done:
+            with suppress(TransientError):  # what could not be deleted is tried again
+                self._column.log.expire()
 
     def interrupt(self) -> None:
         """Stop feeding, and end after the batch in hand; where there are cameras, after what they have sent: their visits end too."""
@@ -179,13 +199,23 @@ class Feeding:
             source = open_source(feed.source.address, self._source_options)
             try:
                 outcome = self._ingest.run(source, feed.camera)
-                if outcome.session is not None:
-                    self.sessions.append(outcome.session)
             finally:
                 source.close()
-        except (ConfigurationError, FencedError, TransientError) as error:
-            self.failures.append(error)
-            self._notice(str(error))
+        except HeadcountError as error:
+            outcome = IngestOutcome(failure=error)
+        self._conclude(feed.camera, outcome)
+
+    def _conclude(self, camera: Camera, outcome: IngestOutcome) -> None:
+        if outcome.session is not None:
+            self.sessions.append((camera.camera_id, outcome.session))
+        if outcome.refused:
+            self._notice(
+                f"{outcome.refused} segments were larger than the log carries and were left out: "
+                f"camera {camera.name!r}; raise HEADCOUNT_SEGMENT_MAX_BYTES"
+            )
+        if outcome.failure is not None:
+            self.failures.append(outcome.failure)
+            self._notice(str(outcome.failure))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pipeline.types import BatchResult
     from pipeline.watch import FrameTrace
 
-_HEADER_BYTES = 4096  # what a record's headers may add to the largest segment
+_OVERHEAD_BYTES = 64 * 2**10  # what Matroska (8 bytes a packet) and a record's headers may add to the largest segment
 
 
 class SystemClock:
@@ -110,7 +110,7 @@ def log_limits(settings: Settings) -> LogLimits:
         partitions=settings.partitions,
         retention_s=settings.retention_minutes * 60,
         max_bytes=settings.log_max_bytes,
-        max_record_bytes=settings.segment_max_bytes + _HEADER_BYTES,
+        max_record_bytes=settings.segment_max_bytes + _OVERHEAD_BYTES,
     )
 
 
@@ -214,7 +214,7 @@ def open_worker(
     at: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Worker]:
     """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
-    heartbeat = Database(column.place.database_url, pool_size=1)  # its own: renewing never waits for a lane
+    heartbeat = Database(column.place.database_url, pool_size=2)  # its own: renewing never waits for a lane, nor for a claim
     try:
         incarnation = enrol(heartbeat, slot=slot, log_id=column.log_id)
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=column.settings.claim_ttl_s)

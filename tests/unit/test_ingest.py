@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.errors import FencedError
+from pipeline.backlog import Backlog
+from pipeline.errors import FencedError, SourceError
 from pipeline.ingest import Ingest
 from pipeline.types import Segment, SegmentKind
 from tests.clocks import SteppedClock
 from tests.fakes import ListSource, MemoryLog, MemoryRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.ports import SourcePosition
 
 VIDEO_BYTES = 100
 
@@ -34,6 +43,7 @@ class Bench:
     seen: list[Segment] = field(default_factory=list)
     room: int = 10**6
     stop_after: int | None = None
+    most_unread: int = 0  # bytes that were in the log and not yet committed, where all goes into partition 0
 
     def ingest(self) -> Ingest:
         return Ingest(
@@ -41,14 +51,25 @@ class Bench:
             registry=self.registry,
             clock=CommittingClock(self),
             stop=self.stop,
-            uncommitted_max_bytes=self.room,
+            backlog=Backlog(self.room),
             progress=self._progress,
         )
 
     def _progress(self, segment: Segment) -> None:
         self.seen.append(segment)
+        unread = self.seen[self.registry.committed_offsets[0] :]
+        self.most_unread = max(self.most_unread, sum(len(segment.payload) for segment in unread))
         if self.stop_after is not None and len(self.seen) >= self.stop_after:
             self.stop.set()
+
+
+@dataclass
+class BreakingSource(ListSource):
+    """Its segments, and then an error in the place of what follows."""
+
+    def segments(self, position: SourcePosition) -> Iterator[Segment]:
+        yield from super().segments(position)
+        raise SourceError("unreadable", "the camera is gone")
 
 
 class CommittingClock(SteppedClock):
@@ -119,6 +140,40 @@ def test_a_file_waits_while_too_much_is_unanalysed() -> None:
     assert ingest.clock.sleeps == 8  # type: ignore[attr-defined]  # the bench's clock counts
 
 
+@given(sizes=st.lists(st.integers(1, 3), min_size=1, max_size=20), room=st.integers(0, 5 * VIDEO_BYTES))
+def test_files_of_one_partition_wait_for_each_other(sizes: list[int], room: int) -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=room)
+    ingest = bench.ingest()
+    for number, size in enumerate(sizes):
+        camera = replace(bench.registry.register(f"file {number}", "a file"), partition=0)
+        assert ingest.run(ListSource(video(size)), camera).finished
+    assert bench.most_unread <= room + VIDEO_BYTES
+
+
+def test_files_of_other_partitions_do_not_wait_for_it() -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=2 * VIDEO_BYTES)
+    ingest = bench.ingest()
+    for number in range(4):
+        ingest.run(ListSource(video(2)), bench.registry.register(f"file {number}", "a file"))
+    assert ingest.clock.sleeps == 0  # type: ignore[attr-defined]  # the bench's clock counts
+
+
+def test_a_live_camera_waits_for_nobody_and_no_file_for_it() -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=VIDEO_BYTES)
+    ingest, camera = bench.ingest(), bench.registry.register("door", "rtsp://door")
+    ingest.run(ListSource(video(10), session=None), camera)
+    ingest.run(ListSource(video(1)), camera)
+    assert ingest.clock.sleeps == 0  # type: ignore[attr-defined]  # the bench's clock counts
+
+
+def test_what_the_log_refused_takes_no_room() -> None:
+    large = [replace(segment, payload=bytes(5000)) if segment.payload else segment for segment in video(3)]
+    bench = Bench(log=MemoryLog(max_bytes=1000), registry=MemoryRegistry(keeps_up=False), room=100)
+    ingest = bench.ingest()
+    assert ingest.run(ListSource(large), bench.registry.register("door", "door.mp4")).refused == 3
+    assert ingest.clock.sleeps == 0  # type: ignore[attr-defined]  # the bench's clock counts
+
+
 def test_stopping_ends_the_wait_for_room() -> None:
     bench = Bench(registry=MemoryRegistry(keeps_up=False), room=0, stop_after=1)
     outcome = bench.ingest().run(ListSource(video(10)), bench.registry.register("door", "door.mp4"))
@@ -151,7 +206,27 @@ def test_a_segment_that_the_log_refuses_is_counted_and_the_rest_goes_on() -> Non
 
 def test_a_lost_lease_ends_it_at_once_and_is_given_back() -> None:
     bench = Bench(registry=MemoryRegistry(fenced=True))
-    with pytest.raises(FencedError):
-        bench.ingest().run(ListSource(video(3)), bench.registry.register("door", "door.mp4"))
-    assert sequences(bench) == [0]
+    outcome = bench.ingest().run(ListSource(video(3)), bench.registry.register("door", "door.mp4"))
+    assert isinstance(outcome.failure, FencedError)
+    assert (outcome.session, sequences(bench)) == (7, [0])
     assert bench.registry.released
+
+
+@pytest.mark.parametrize(("session", "kinds"), [(None, ["gop", "gop", "end"]), (7, ["gop", "gop"])])
+def test_of_a_source_that_fails_on_the_way_what_was_carried_stands_and_a_camera_s_session_ends(
+    session: int | None, kinds: list[str]
+) -> None:
+    bench = Bench()
+    outcome = bench.ingest().run(BreakingSource(video(2)[:-1], session=session), bench.registry.register("door", "a source"))
+    assert isinstance(outcome.failure, SourceError)
+    assert (outcome.session, outcome.segments) == (session or 1, 2)
+    assert [(segment.sequence, segment.kind) for segment in bench.log.segments(0)] == list(enumerate(kinds))
+    assert bench.log.segments(0)[-1].captured_us == 10**6
+    assert bench.registry.released
+
+
+def test_of_a_camera_that_fails_before_its_first_segment_nothing_is_sent() -> None:
+    bench = Bench()
+    outcome = bench.ingest().run(BreakingSource([], session=None), bench.registry.register("door", "rtsp://door"))
+    assert isinstance(outcome.failure, SourceError)
+    assert sequences(bench) == []

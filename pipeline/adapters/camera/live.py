@@ -42,6 +42,8 @@ class LiveSource:
     def segments(self, position: SourcePosition) -> Iterator[Segment]:
         """Yield segments until the user stops or a recording ends, then an END record; one GAP record when the camera is quiet.
 
+        Nothing where it was stopped before the first segment.
+
         Raises:
             SourceError: The first connection failed, or the camera's keyframes are too far apart.
         """
@@ -59,7 +61,8 @@ class LiveSource:
             failures = 0 if writer.next_sequence > before else failures + 1
             yield from self._pause(writer, failures)
             writer.reconnected = True
-        yield writer.end()
+        if writer.end_us != 0:
+            yield writer.end()
 
     def close(self) -> None:
         """Close the connection; only from the thread that reads it."""
