@@ -9,6 +9,7 @@ HeadcountError
 │   └── SourceError         a camera, file or folder cannot be used
 ├── FencedError             another process holds the claim: drop what is in hand
 │   └── SupersededError     another incarnation took this worker's slot: exit
+├── HungError               a thread does not stop: end the process without waiting for it
 └── OffsetOutOfRangeError   the log no longer has it (record a gap), or never had it (alarm)
 
 Messages are one line, say what to do, and never hold a credential.
@@ -69,6 +70,10 @@ class FencedError(HeadcountError):
 
 class SupersededError(FencedError):
     """A newer incarnation runs in this worker's slot: the process must exit."""
+
+
+class HungError(HeadcountError):
+    """A thread did not stop in time; the interpreter would wait for it for ever, so the process must be ended at once."""
 
 
 class OffsetOutOfRangeError(HeadcountError):

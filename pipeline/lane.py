@@ -56,9 +56,18 @@ class Lane:
         self._states: dict[UUID, CameraState] | None = None
         self._barren_to = -1  # up to this offset a read found nothing: the log ends with a hole
 
-    def has_work(self) -> bool:
-        """Say whether there is a record to read, or a log that is shorter than what was committed."""
-        return bool(self._queue) or self._with.log.latest(self.claim.partition) not in (self.claim.next_offset, self._barren_to)
+    def has_work(self) -> bool | None:
+        """Say whether there is a record to read, or a log that is shorter than what was committed; None: the log does not say for now."""
+        if self._queue:
+            return True
+        try:
+            return self._with.log.latest(self.claim.partition) not in (self.claim.next_offset, self._barren_to)
+        except TransientError:
+            return None
+
+    def forget_queue(self) -> None:
+        """Let go of what was read and not yet analysed; it is read again."""
+        self._queue.clear()
 
     def work(self) -> BatchResult | None:
         """Analyse and commit one batch; None where nothing was read, or where the database lost the batch and it is begun anew.
@@ -89,11 +98,11 @@ class Lane:
             self._states = {camera_id: decode_state(data) for camera_id, data in stored.items()}
 
     def _fill(self) -> tuple[LogGap, ...]:
-        """Read a batch where none is left over; return what the log no longer had."""
+        """Read where nothing is left over; return what the log no longer had."""
         if self._queue:
             return ()
         partition, first = self.claim.partition, self.claim.next_offset
-        latest = self._with.log.latest(partition)
+        latest = self._patiently(lambda: self._with.log.latest(partition))
         offset = first
         while True:
             try:
@@ -103,7 +112,7 @@ class Lane:
                 if offset > error.latest:
                     raise
                 offset = error.earliest  # retention may overtake the next try, too
-        self._queue.extend(itertools.islice(records, self._with.settings.commit_segments))
+        self._queue.extend(records)
         if not records:
             self._barren_to = latest
         return (LogGap(partition=partition, from_offset=first, to_offset=offset, reason="retention"),) if offset > first else ()
@@ -117,9 +126,9 @@ class Lane:
         return self._patiently(read)
 
     def _until_due(self) -> Iterator[StoredRecord]:
-        """Yield the queue's records until a commit is due or the worker stops; at least one, so that work goes on."""
+        """Yield a batch of the queue's records, until a commit is due or the worker stops; at least one, so that work goes on."""
         due = self._with.clock.monotonic() + self._with.settings.commit_s
-        while self._queue:
+        for _ in range(min(len(self._queue), self._with.settings.commit_segments)):
             yield self._queue.popleft()
             if self._with.stop.is_set() or self._with.clock.monotonic() >= due:
                 return

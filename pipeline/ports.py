@@ -128,6 +128,7 @@ class Classifier(Protocol):
 
         Raises:
             TransientError: The model server does not answer.
+            ConfigurationError: The model answers with what cannot be used, and would again: it is broken.
         """
         ...
 

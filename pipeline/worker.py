@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DatabaseUnavailableError, FencedError, SupersededError, TransientError
+from pipeline.errors import DatabaseUnavailableError, FencedError, HungError, SupersededError, TransientError
 from pipeline.lane import Lane
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Worker:
         self._with = equipment
         self._on_commit = on_commit
         self._lanes: dict[int, Lane] = {}
-        self._running: dict[int, Future[None]] = {}
+        self._running: dict[int, tuple[Lane, Future[None]]] = {}  # a fenced lane may still run when its partition has a new one
         self._superseded = threading.Event()
         self._claim_due = 0.0
         self._surplus = 0
@@ -46,14 +46,17 @@ class Worker:
 
         Raises:
             SupersededError: A newer incarnation runs in this slot; the process must exit.
+            ConfigurationError: The model is broken.
+            HungError: A lane did not stop in time; the process must be ended without waiting for its thread.
         """
         with self._renewing() as renewing, self._pool() as pool:
-            while not (self._with.stop.is_set() or self._superseded.is_set() or renewing.done()):
-                self._tick(pool)
-                if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
-                    break
-                self._with.stop.wait(_TICK_S)
-            self._finish()
+            with self._stopping():
+                while not (self._with.stop.is_set() or self._superseded.is_set() or renewing.done()):
+                    self._tick(pool)
+                    if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
+                        break
+                    self._with.stop.wait(_TICK_S)
+            self._give_back()
         if self._superseded.is_set():
             raise SupersededError("another worker was started in this slot; this one has given way")
 
@@ -71,12 +74,25 @@ class Worker:
 
     @contextmanager
     def _pool(self) -> Iterator[ThreadPoolExecutor]:
-        """Provide the lanes' threads; whatever ends the block stops them first, so that none waits for ever."""
-        with ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane") as pool:
-            try:
-                yield pool
-            finally:
-                self._with.stop.set()
+        """Provide the lanes' threads; one that hangs is left behind."""
+        pool = ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane")
+        try:
+            yield pool
+        finally:
+            hung = sorted(partition for partition, (_, future) in self._running.items() if not future.done())
+            pool.shutdown(wait=not hung)
+            if hung:
+                numbers = ", ".join(map(str, hung))
+                raise HungError(f"partition {numbers} did not stop within {self._with.settings.stop_timeout_s:g} s; start the worker again")
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Stop the lanes whatever ends the block, and wait for their batches in hand as long as the settings say."""
+        try:
+            yield
+        finally:
+            self._with.stop.set()
+            wait([future for _, future in self._running.values()], timeout=self._with.settings.stop_timeout_s)
 
     def _tick(self, pool: ThreadPoolExecutor) -> None:
         """Collect finished batches, claim, and set the idle lanes that have work to it."""
@@ -84,12 +100,17 @@ class Worker:
         if self._with.clock.monotonic() >= self._claim_due:
             self._acquire()
         self._give_surplus_back()
-        for partition, lane in self._lanes.items():
-            if len(self._running) < self._with.settings.lanes and partition not in self._running and lane.has_work():
-                self._running[partition] = pool.submit(self._work, lane)
+        for partition, lane in list(self._lanes.items()):
+            if partition in self._running:
+                continue
+            if len(self._running) < self._with.settings.lanes and lane.has_work():
+                self._running[partition] = lane, pool.submit(self._work, lane)
+                self._lanes[partition] = self._lanes.pop(partition)  # to the end: the others come first next time
+            else:
+                lane.forget_queue()  # at most `lanes` batches are in memory, however many partitions lag
 
     def _idle(self) -> bool:
-        return not self._running and not any(lane.has_work() for lane in self._lanes.values())
+        return not self._running and all(lane.has_work() is False for lane in self._lanes.values())
 
     def _work(self, lane: Lane) -> None:
         result = lane.work()
@@ -97,7 +118,7 @@ class Worker:
             self._on_commit(result)
 
     def _collect(self) -> None:
-        for partition, future in list(self._running.items()):
+        for partition, (lane, future) in list(self._running.items()):
             if not future.done():
                 continue
             del self._running[partition]
@@ -106,7 +127,8 @@ class Worker:
             except SupersededError:
                 self._superseded.set()
             except FencedError:
-                del self._lanes[partition]
+                if self._lanes.get(partition) is lane:
+                    del self._lanes[partition]
             except TransientError:
                 if not self._with.stop.is_set():
                     raise  # a lane waits out what passes by itself, unless it is stopped
@@ -133,10 +155,8 @@ class Worker:
                 del self._lanes[partition]
                 self._surplus -= 1
 
-    def _finish(self) -> None:
-        """Wait for the batches in hand, then give the partitions back."""
-        self._with.stop.set()
-        wait(self._running.values(), timeout=self._with.settings.stop_timeout_s)
+    def _give_back(self) -> None:
+        """Give back the partitions whose lanes have stopped."""
         self._collect()
         for partition, lane in self._lanes.items():
             if partition not in self._running:

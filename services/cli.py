@@ -7,15 +7,16 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from pipeline.errors import HeadcountError
+from pipeline.errors import HeadcountError, HungError
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ def main() -> None:
     """Run the command line; a known error is one line on stderr, with its exit code."""
     try:
         sys.exit(app(standalone_mode=False))
+    except HungError as error:
+        _end_at_once(error)
     except HeadcountError as error:
         complaint, code = str(error), error.exit_code
     except TyperException as error:
@@ -201,6 +204,15 @@ def main() -> None:
         complaint, code = "interrupted", 130
     sys.stderr.write(f"headcount: {complaint}\n")
     sys.exit(code)
+
+
+def _end_at_once(error: HungError) -> NoReturn:
+    """Say why, and end the process; `sys.exit` would wait for the thread that hangs."""
+    sys.stderr.write(f"headcount: {error}\n")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(error.exit_code)
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.engine import Engine
-from pipeline.errors import OffsetOutOfRangeError
+from pipeline.errors import LogUnavailableError, OffsetOutOfRangeError
 from pipeline.lane import Equipment, Lane
 from pipeline.settings import Settings
 from pipeline.types import Record
@@ -40,15 +41,22 @@ class HoledLog(MemoryLog):
 
     first: int = 0
     hole: int = 0  # offsets behind the last record that no record will get
+    away: int = 0  # so many calls of latest fail from now on
+    reads: Counter[tuple[int, int]] = field(default_factory=Counter)  # how often it was read from partition and offset
 
     def earliest(self, partition: int) -> int:
         del partition
         return self.first
 
     def latest(self, partition: int) -> int:
+        with self._lock:
+            if self.away > 0:
+                self.away -= 1
+                raise LogUnavailableError("the log is away")
         return super().latest(partition) + self.hole
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
+        self.reads[partition, offset] += 1
         if offset < self.first:
             raise OffsetOutOfRangeError(partition, offset, self.first, self.latest(partition))
         if super().latest(partition) < offset <= self.latest(partition):

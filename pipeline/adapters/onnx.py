@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.adapters.golden import check_golden, read_golden
 from pipeline.adapters.model_config import ModelConfig, Port, read_model_config
-from pipeline.errors import ConfigurationError, TransientError
+from pipeline.errors import ConfigurationError
 from pipeline.networks import Network
 from pipeline.stages.align import CROP_RECIPE
 from pipeline.types import Attributes, UInt8, check_array
@@ -46,7 +46,7 @@ class OnnxClassifier:
 
         Raises:
             ValueError: The crops have another shape or type.
-            TransientError: The answer holds NaN.
+            ConfigurationError: The answer holds NaN: the model is broken, and would answer the same again.
         """
         check_array("crops", crops, (None, *_INPUTS[0].dims), np.uint8)
         starts = range(0, len(crops), self._max_batch_size)
@@ -56,7 +56,9 @@ class OnnxClassifier:
         try:
             return Attributes(age_probs=age, gender_probs=gender)
         except ValueError as error:
-            raise TransientError(f"the model {self.name} gave a useless answer ({error})") from None
+            raise ConfigurationError(
+                f"the model {self.name} is broken ({error}); install it again or choose another (HEADCOUNT_MODEL)"
+            ) from None
 
 
 def _load(repository: Path, config: ModelConfig) -> Network:

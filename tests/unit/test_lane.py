@@ -116,3 +116,33 @@ def test_a_stop_ends_the_wait_for_a_database_that_is_away() -> None:
     bench.stop.set()
     with pytest.raises(DatabaseUnavailableError):
         bench.lane().work()
+
+
+def test_what_was_read_beyond_a_batch_is_kept_for_the_next() -> None:
+    bench = Bench().fill(5)
+    lane = bench.lane()
+    while lane.has_work():
+        lane.work()
+    assert bench.log.reads == {(0, 0): 1}
+
+
+def test_a_queue_that_was_let_go_is_read_again() -> None:
+    bench = Bench().fill(5)
+    lane = bench.lane()
+    while lane.has_work():
+        lane.work()
+        lane.forget_queue()
+    assert bench.offsets == each(5)
+    assert bench.log.reads == dict.fromkeys([(0, 0), (0, 2), (0, 4)], 1)
+
+
+def test_a_log_that_is_away_is_neither_work_nor_none() -> None:
+    bench = Bench().fill(1)
+    lane = bench.lane()
+    bench.log.away = 1
+    assert lane.has_work() is None
+    assert lane.has_work() is True
+    bench.log.away = 3
+    assert lane.work() is not None
+    assert lane.has_work() is False
+    assert bench.offsets == each(1)

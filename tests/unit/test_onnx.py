@@ -112,6 +112,17 @@ def test_other_weights_fail_the_self_test(model: Path) -> None:
         load(model)
 
 
+def test_a_model_that_answers_nan_is_broken(model: Path) -> None:
+    """It is nothing that passes: the same crop gives the same answer again."""
+    network = onnx.load(model / "1" / "model.onnx")
+    for weights in network.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT and weights.raw_data:
+            weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+    onnx.save(network, model / "1" / "model.onnx")
+    with pytest.raises(ConfigurationError, match=r"is broken .*NaN"):
+        load(model)
+
+
 def test_the_newest_version_is_taken(model: Path) -> None:
     shutil.copytree(model / "1", model / "2")
     shutil.move(model / "1", model / "10")

@@ -9,17 +9,19 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import DatabaseUnavailableError, SupersededError
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError, HungError, SupersededError
 from pipeline.settings import Settings
 from tests.fake_database import LANDED, LOST, MemoryFacts
-from tests.people import Person, records, segments
+from tests.people import HueClassifier, Person, records, segments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import BatchResult, Claim, Visit
+    from pipeline.types import Attributes, BatchResult, Claim, UInt8, Visit
 
 from tests.workbench import Bench, HoledLog, TickingClock, each
+
+PATIENCE_S = 10  # for another thread
 
 
 def test_all_partitions_are_worked_to_the_end_and_given_back() -> None:
@@ -180,3 +182,87 @@ def test_real_visits_are_the_same_however_often_commits_are_lost(tmp_path: Path)
     undisturbed = visits([])
     assert sorted(visit.detections for visit in undisturbed) == [20, 23]
     assert visits([LOST, LANDED, LOST, LOST, LANDED]) == undisturbed
+
+
+def test_a_fenced_lane_that_ends_late_leaves_its_partition_s_new_lane_alone() -> None:
+    """The claim lapses while the lane works, and the worker claims the partition anew."""
+    bench = Bench(clock=TickingClock()).fill(3)
+    claimed_again, lapsed = threading.Event(), threading.Event()
+
+    def on_point(point: str) -> None:
+        if point == "before_commit" and not lapsed.is_set():
+            lapsed.set()
+            bench.database.partitions[0].holder = None
+            assert claimed_again.wait(PATIENCE_S)
+        elif point == "after_claim" and lapsed.is_set():
+            claimed_again.set()
+
+    bench.on_point = on_point
+    bench.run_to_the_end()
+    assert bench.offsets == each(3)
+    assert bench.database.holders == [None], "the new claim was lost"
+    assert bench.claims.released == [0]
+
+
+def test_no_partition_waits_while_others_have_two_turns() -> None:
+    bench = Bench(partitions=5, settings=Settings(lanes=1, commit_segments=1)).fill(3, 3, 3, 3, 3)
+    bench.run_to_the_end()
+    assert [result.dead_letters[0].partition for result in bench.committed] == [0, 1, 2, 3, 4] * 3
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3, 5, 8])
+def test_a_log_that_is_away_for_a_while_ends_no_worker(failures: int) -> None:
+    """Nor is it taken for a log that is read to its end."""
+    bench = Bench(partitions=2).fill(3, 3)
+    bench.log.away = failures
+    bench.run_to_the_end()
+    assert bench.offsets == each(3, 3)
+
+
+def test_a_lane_that_waits_for_its_turn_keeps_no_records() -> None:
+    bench = Bench(partitions=2, settings=Settings(lanes=1, commit_segments=2)).fill(4, 4)
+    bench.run_to_the_end()
+    assert bench.offsets == each(4, 4)
+    assert bench.log.reads == dict.fromkeys([(0, 0), (0, 2), (1, 0), (1, 2)], 1)
+
+
+@pytest.mark.parametrize("bug", [False, True])
+def test_a_lane_that_hangs_does_not_keep_the_worker_from_ending(bug: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    bench = Bench(partitions=3, settings=Settings(stop_timeout_s=0.2)).fill(2, 2)
+    hangs, let_go = threading.Event(), threading.Event()
+
+    class Hanging(MemoryFacts):
+        def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+            if claim.partition == 0:
+                hangs.set()
+                let_go.wait()
+            assert hangs.wait(PATIENCE_S)
+            if bug:
+                raise ZeroDivisionError("a bug")
+            bench.stop.set()
+            return super().commit(claim, to_offset, result)
+
+    bench.facts = Hanging(bench.database)
+    try:
+        with pytest.raises(HungError, match=r"partition 0 did not stop within 0\.2 s") as raised:
+            bench.worker().run()
+        assert isinstance(raised.value.__context__, ZeroDivisionError) == bug
+        assert bench.database.holders == (["a:1"] * 3 if bug else ["a:1", None, None])
+    finally:
+        let_go.set()
+
+
+def test_a_broken_model_ends_the_worker(tmp_path: Path) -> None:
+    """It would give the same answer for ever."""
+
+    class Broken(HueClassifier):
+        def classify(self, crops: UInt8) -> Attributes:
+            raise ConfigurationError(f"{len(crops)} answers of NaN")
+
+    bench = Bench()
+    bench.classifier = Broken()
+    for record in records(segments(tmp_path / "street.mp4", [], 10, UUID(int=1))):
+        bench.log.append(0, record)
+    with pytest.raises(ConfigurationError, match="answers of NaN"):
+        bench.run_to_the_end()
+    assert bench.database.results == []
