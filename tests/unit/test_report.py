@@ -162,7 +162,7 @@ def test_people_read_visits_shares_and_totals() -> None:
 
 def test_a_run_without_visits_prints_no_shares() -> None:
     text = printed(report())
-    assert "0 visits" in text
+    assert "no visit was counted" in text
     assert "shares" not in text
 
 
