@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     batch_max_bytes: int = Field(32 * 2**20, ge=2**20, description="A batch holds at most this many bytes (and at least one segment).")
     claim_ttl_s: float = Field(10.0, gt=0, description="A worker that has not renewed for this long loses its partitions.")
     renew_s: float = Field(2.0, gt=0, description="How often a worker renews.")
-    stop_timeout_s: float = Field(20.0, gt=0, description="Stopping waits at most this long for the batches in hand, then ends without them.")
+    stop_timeout_s: float = Field(
+        20.0, gt=0, description="Stopping waits at most this long for the batches in hand, then ends without them."
+    )
 
     @field_validator("gender_unknown")
     @classmethod
