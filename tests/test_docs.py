@@ -99,3 +99,7 @@ def test_make_lists_each_of_its_targets() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(phony.split()) == set(re.findall(r"^  make (\w+)", listed, re.MULTILINE))
+
+
+def test_the_readme_has_no_open_places() -> None:
+    assert "<!--" not in (ROOT / "README.md").read_text(encoding="utf-8")
