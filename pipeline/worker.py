@@ -80,7 +80,7 @@ class Worker:
             yield pool
         finally:
             hung = sorted(partition for partition, (_, future) in self._running.items() if not future.done())
-            pool.shutdown(wait=not hung)
+            pool.shutdown(wait=False)
             if hung:
                 numbers = ", ".join(map(str, hung))
                 raise HungError(f"partition {numbers} did not stop within {self._with.settings.stop_timeout_s:g} s; start the worker again")

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,7 +209,12 @@ def main() -> None:
 
 def _end_at_once(error: HungError) -> NoReturn:
     """Say why, and end the process; `sys.exit` would wait for the thread that hangs."""
-    sys.stderr.write(f"headcount: {error}\n")
+    complaint, first = str(error), error.__context__  # what the lanes were stopped for
+    if isinstance(first, HeadcountError):
+        complaint = f"{first}; besides, {error}"
+    elif first is not None:  # a bug
+        traceback.print_exception(first)
+    sys.stderr.write(f"headcount: {complaint}\n")
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
