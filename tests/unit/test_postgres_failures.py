@@ -76,3 +76,9 @@ def test_a_full_pool_is_temporary() -> None:
 def test_mistakes_in_our_statements_are_seen_as_they_are() -> None:
     assert translated(exc.ArgumentError("bad")) is None
     assert translated(exc.ProgrammingError("SELECT", {}, FromServer(None, "can't adapt type"))) is None
+
+
+def test_a_url_that_libpq_cannot_read_is_not_quoted() -> None:
+    error = translated(exc.ProgrammingError("", {}, FromServer(None, 'invalid dsn: invalid connection option "s3cret"')))
+    assert isinstance(error, ConfigurationError)
+    assert "s3cret" not in str(error)

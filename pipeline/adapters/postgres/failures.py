@@ -38,7 +38,7 @@ def translated(error: exc.SQLAlchemyError) -> HeadcountError | None:
     state = getattr(error.orig, "pgcode", None)
     if state is not None:
         return _from_state(state, _first_line(error))
-    if isinstance(error, exc.ProgrammingError):  # libpq could not read the URL, and would quote what it did not understand
+    if "invalid dsn" in str(error.orig):  # libpq quotes what it did not understand of the URL: it may be a piece of the password
         return ConfigurationError("HEADCOUNT_DATABASE_URL holds an option that PostgreSQL does not know; percent-encode the password")
     if error.connection_invalidated or isinstance(error, (exc.OperationalError, exc.InterfaceError)):
         return _connection_failure(_first_line(error))
