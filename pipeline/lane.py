@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_TOLD_S = 1.0  # before this pause the user is told
 _READ_TIMEOUT_S = 1.0  # what lies in the log comes at once; what does not come in this time is a hole
 
 
@@ -38,7 +39,8 @@ class Equipment:
     settings: Settings
     clock: Clock
     stop: threading.Event
-    at: Callable[[str], None]  # told each point at which a crash is interesting; tests stop there
+    at: Callable[[str], None] = lambda _: None  # told each point at which a crash is interesting; tests stop there
+    notice: Callable[[str], None] = lambda _: None  # told in a line what is waited for
 
 
 class Lane:
@@ -153,8 +155,10 @@ class Lane:
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
             try:
                 return attempt()
-            except TransientError:
+            except TransientError as error:
                 if self._with.stop.is_set():
                     raise
+                if delay_s == _TOLD_S:
+                    self._with.notice(f"partition {self.claim.partition} waits: {error}")
                 self._with.clock.sleep(delay_s)
         raise AssertionError

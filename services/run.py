@@ -68,11 +68,12 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
     ):
         feeds = register(column, named)
         feeding = Feeding(column, options, progress, notice)
+        slot = f"run of {column.log.uid()}"
         began = time.monotonic()
         with (
             interruptible(feeding, notice),
             shown(progress, console),
-            open_worker(column, brain, feeding.stop_work, slot=f"run of {column.log.uid()}", on_commit=progress.on_commit) as worker,
+            open_worker(column, brain, feeding.stop_work, slot=slot, notice=notice, on_commit=progress.on_commit) as worker,
             feeding.running(feeds, after_backlog=True),
         ):
             worker.run(until_end=feeding.fed)

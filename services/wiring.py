@@ -210,8 +210,8 @@ def open_worker(
     stop: threading.Event,
     *,
     slot: str,
+    notice: Callable[[str], None],
     on_commit: Callable[[BatchResult], None] = lambda _: None,
-    at: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Worker]:
     """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
     heartbeat = Database(column.place.database_url, pool_size=2)  # its own: renewing never waits for a lane, nor for a claim
@@ -226,7 +226,7 @@ def open_worker(
             settings=column.settings,
             clock=column.clock,
             stop=stop,
-            at=at,
+            notice=notice,
         )
         yield Worker(claims, equipment, on_commit)
         with suppress(DatabaseUnavailableError):  # the slot lapses by itself

@@ -40,7 +40,7 @@ def work(settings: Settings, console: Console, *, slot: str | None, until_end: b
     with (
         open_place(settings, notice, kept=True) as place,
         open_column(place, settings, writes_log=False) as column,
-        open_worker(column, brain, stop, slot=slot) as worker,
+        open_worker(column, brain, stop, slot=slot, notice=notice) as worker,
     ):
         notice(f"worker {slot} is ready")
         worker.run(until_end=drained)

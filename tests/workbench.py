@@ -74,6 +74,7 @@ class Bench:
     clock: SteppedClock = field(default_factory=SteppedClock)
     stop: threading.Event = field(default_factory=threading.Event)
     points: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     on_point: Callable[[str], None] = lambda _: None
     committed: list[BatchResult] = field(default_factory=list)
 
@@ -101,6 +102,7 @@ class Bench:
             clock=self.clock,
             stop=self.stop,
             at=self._at,
+            notice=self.notices.append,
         )
 
     def lane(self) -> Lane:

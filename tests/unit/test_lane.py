@@ -118,6 +118,20 @@ def test_a_stop_ends_the_wait_for_a_database_that_is_away() -> None:
         bench.lane().work()
 
 
+def test_a_long_outage_is_told_once_and_then_the_work_goes_on() -> None:
+    bench = Bench().fill(2)
+    bench.facts.away = 8
+    assert bench.lane().work() is not None
+    assert bench.notices == ["partition 0 waits: the database is away"]
+
+
+def test_a_short_outage_is_not_worth_a_word() -> None:
+    bench = Bench().fill(2)
+    bench.facts.away = 2
+    assert bench.lane().work() is not None
+    assert bench.notices == []
+
+
 def test_what_was_read_beyond_a_batch_is_kept_for_the_next() -> None:
     bench = Bench().fill(5)
     lane = bench.lane()
