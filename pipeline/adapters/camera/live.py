@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.types import Segment
 
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
+_DOUBLINGS = 16  # a camera may be away for weeks
 _QUIET_S = 20.0  # then open tracks may close
 _FATAL = frozenset({"keyframe_interval_too_long"})
 
@@ -96,7 +97,8 @@ class LiveSource:
 
     def _pause(self, writer: SegmentWriter, failures: int) -> Iterator[Segment]:
         """Wait before the next connection, longer after each failure; meanwhile say once that the camera has become quiet."""
-        backoff_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**failures) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
+        longer = 2 ** min(failures, _DOUBLINGS)
+        backoff_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * longer) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
         until_s = self._options.clock.monotonic() + backoff_s
         if self._quiet_s is not None and self._quiet_s <= until_s:
             self._options.sleep(self._quiet_s - self._options.clock.monotonic())
