@@ -47,7 +47,7 @@ def analyze(path: str, out: Path | None, settings: Settings, console: Console) -
         _check_out(out, Path(path), _DRAWN_PICTURES if is_picture else _DRAWN_VIDEOS)
     document = _picture(Path(path), out, settings, console) if is_picture else _video(path, out, settings, console)
     if out is not None:
-        console.print(f"annotated: {out}", soft_wrap=True)
+        console.print(f"annotated: {out}", soft_wrap=True, markup=False)
     return document
 
 

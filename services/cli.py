@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError, HungError
@@ -104,7 +105,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         outcome.report.print(console)
     _say_what_was_kept(outcome, console, sql_options=["--data-dir", str(data_dir)] if data_dir else [])
     if picture is not None:
-        console.print(f"annotated picture: [bold]{picture}[/bold]", soft_wrap=True)
+        console.print(f"annotated picture: [bold]{escape(str(picture))}[/bold]", soft_wrap=True)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -234,7 +235,7 @@ def _say_what_was_kept(outcome: RunOutcome, console: Console, *, sql_options: li
         console.print("interrupted: what was committed is counted above" + (", the rest goes on next time" if outcome.report.kept else ""))
     if outcome.report.kept:
         command = shlex.join([_program(), "sql", *sql_options])
-        console.print(f"the rows are kept; open a SQL shell on them: [bold]{command}[/bold]", soft_wrap=True)
+        console.print(f"the rows are kept; open a SQL shell on them: [bold]{escape(command)}[/bold]", soft_wrap=True)
     else:
         console.print("the rows are gone with this run; --keep keeps them")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from rich.markup import escape
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.postgres import programs
@@ -45,7 +46,8 @@ def examine(settings: Settings, console: Console) -> int:
     fatal = False
     for finding in _findings(settings):
         mark = "[green]ok[/green]     " if not finding.advice else "[red]missing[/red]" if finding.fatal else "[yellow]note[/yellow]   "
-        console.print(f"{mark} {finding.what}: {finding.found}" + (f" → {finding.advice}" if finding.advice else ""), soft_wrap=True)
+        line = f"{finding.what}: {finding.found}" + (f" → {finding.advice}" if finding.advice else "")
+        console.print(f"{mark} {escape(line)}", soft_wrap=True)
         fatal = fatal or finding.fatal
     return int(fatal)
 
@@ -74,7 +76,7 @@ def _data_dir(settings: Settings) -> Finding:
 def _detector(settings: Settings) -> Finding:
     told: list[str] = []
     finding = _tried("detector", lambda: make_detector(settings, told.append).name)
-    advice = told[0] if told and "mtcnn" in told[0] else finding.advice
+    advice = told[0].removeprefix("detector: mtcnn, because ") if told and "mtcnn" in told[0] else finding.advice
     return Finding(what=finding.what, found=finding.found, advice=advice, fatal=finding.fatal)
 
 

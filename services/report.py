@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.types import AGE_BANDS, UNKNOWN
@@ -156,7 +157,7 @@ def gender_text(labels: Visit | Fused) -> str:
 
 def _visit_cells(visit: Visit, names: Mapping[UUID, str]) -> tuple[str, ...]:
     return (
-        names[visit.camera_id],
+        escape(names[visit.camera_id]),
         visit.started_at.strftime("%H:%M:%S.%f")[:-5],
         f"{visit.dwell_s:.1f}",
         age_text(visit),

@@ -44,7 +44,7 @@ def make_detector(settings: Settings, notice: Callable[[str], None], *, yunet: M
     except TransientError as error:
         if settings.detector == "yunet":
             raise ConfigurationError(f"HEADCOUNT_DETECTOR=yunet: {error}; name a copy in HEADCOUNT_DETECTOR_MODEL, or use mtcnn") from None
-        notice(f"detector: mtcnn, for {error}; yunet is better: name its file in HEADCOUNT_DETECTOR_MODEL")
+        notice(f"detector: mtcnn, because {error}; yunet is better: name its file in HEADCOUNT_DETECTOR_MODEL")
         return _mtcnn(low_threshold)
     if settings.detector == "auto":
         notice(f"detector: {detector.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -168,3 +169,8 @@ def test_a_run_without_visits_prints_no_shares() -> None:
 
 def test_a_long_table_is_cut_and_says_so() -> None:
     assert "… and 5 more" in printed(report(*(a_visit(CAMERA.camera_id) for _ in range(45))))
+
+
+def test_a_camera_named_like_markup_is_printed_as_it_is() -> None:
+    camera = replace(CAMERA, name="[red]door")
+    assert "[red]door" in printed(replace(report(a_visit(CAMERA.camera_id)), cameras=[(camera, "door.mp4")]))
