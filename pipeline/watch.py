@@ -194,7 +194,7 @@ class _Glance:
 
 
 def _second(frame: Frame) -> int:
-    return frame.captured_us // 1_000_000
+    return frame.pts_us // 1_000_000  # of the source: a copy with another date gives the same crops
 
 
 def _traced(glance: _Glance, frame: Frame, found: Detections, tracks: tuple[Track | None, ...]) -> FrameTrace:

@@ -71,7 +71,7 @@ def _check_out(out: Path, path: Path, suffixes: frozenset[str]) -> None:
         ConfigurationError: It says what to name instead.
     """
     if out.suffix.lower() not in suffixes:
-        raise ConfigurationError(f"--out {out}: name a file that ends with {', '.join(sorted(suffixes))}")
+        raise ConfigurationError(f"--out {out}: for this source, name a file that ends with {', '.join(sorted(suffixes))}")
     if not out.parent.is_dir():
         raise ConfigurationError(f"--out {out}: there is no folder {out.parent}")
     if out.exists() and path.exists() and out.samefile(path):
@@ -126,7 +126,7 @@ def video_document(followed: Followed) -> dict[str, Any]:
 
 def _face_table(faces: Sequence[Face]) -> Table:
     table = Table(title=counted(len(faces), "face"), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-    for name in ("#", "box (pixels)", "age (80%)", "band", "gender", "quality", "not classified"):
+    for name in ("#", "box (pixels)", "age (80%)", "band", "gender", "quality", "why not"):
         table.add_column(name, justify="right" if name in {"#", "quality"} else "left", no_wrap=True)
     for number, face in enumerate(faces, start=1):
         table.add_row(

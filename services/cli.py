@@ -90,7 +90,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if demo and (name or start or pace or fps != 1.0):
         raise typer.BadParameter("--demo takes no --name, --fps, --start or --pace: its clip is made as it is")
     settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
         demonstration = run_demo(settings, console)
@@ -101,7 +101,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         outcome = run_column(settings, options, console, kept=kept)
     if as_json:
         _write_json(outcome.report.document())
-    else:
+    elif outcome.report.totals.segments or not outcome.failures:
+        console = Console(highlight=False)
         outcome.report.print(console)
     _say_what_was_kept(outcome, console, sql_options=["--data-dir", str(data_dir)] if data_dir else [])
     if picture is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from services.follow import Followed
 
 _EVERY_FRAME = 1000.0  # frames per second of which none has more
-_LONGEST_GAP_US = 1_000_000  # where a face was in a longer one is not known
+_LONGEST_GAP = 2.1  # sampling intervals: where a face was in a longer gap is not known
 
 
 def draw_video(path: str, followed: Followed, out: Path, settings: Settings) -> None:
@@ -36,7 +36,7 @@ def draw_video(path: str, followed: Followed, out: Path, settings: Settings) -> 
     Raises:
         ConfigurationError: `out` cannot be written.
     """
-    trails = _trails(followed)
+    trails = _trails(followed, settings)
     try:
         with av.open(str(out), "w") as container:
             stream: av.VideoStream | None = None
@@ -67,7 +67,7 @@ def draw_fullest(path: str, followed: Followed, settings: Settings) -> UInt8 | N
     fullest = max(followed.traces, key=shown, default=None)
     if fullest is None or not counted:
         return None
-    trails = _trails(followed)
+    trails = _trails(followed, settings)
     for instant_us, rgb in _frames(path, settings):
         if instant_us >= fullest.captured_us:
             return draw(rgb, [label for trail in trails for label in trail.at(instant_us)])
@@ -105,6 +105,7 @@ class _Trail:
     boxes: Sequence[tuple[float, ...]]
     text: str
     number: int | None
+    longest_gap_us: float
 
     def at(self, instant_us: int) -> list[Label]:
         """Return the label at an instant, interpolated between the sights around it; none outside or in a long gap."""
@@ -113,7 +114,7 @@ class _Trail:
             return []
         before = max(after - 1, 0)
         span = self.instants_us[after] - self.instants_us[before]
-        if span > _LONGEST_GAP_US:
+        if span > self.longest_gap_us:
             return []
         share = (instant_us - self.instants_us[before]) / span if span else 1.0
         box = (1 - share) * np.array(self.boxes[before]) + share * np.array(self.boxes[after])
@@ -121,7 +122,8 @@ class _Trail:
         return [Label(xyxy=(x0, y0, x1, y1), text=self.text, number=self.number)]
 
 
-def _trails(followed: Followed) -> list[_Trail]:
+def _trails(followed: Followed, settings: Settings) -> list[_Trail]:
+    longest_gap_us = _LONGEST_GAP * 1e6 / settings.analysis_fps
     visits = {visit.visit_id: visit for visit in followed.visits}
     sights: dict[UUID, list[tuple[int, tuple[float, ...]]]] = {}
     for trace in followed.traces:
@@ -132,5 +134,6 @@ def _trails(followed: Followed) -> list[_Trail]:
     for visit_id, seen in sights.items():
         number = followed.numbers[visit_id] if visit_id in visits else None
         text = labels_text(visits[visit_id], followed.numbers[visit_id]) if visit_id in visits else ""
-        trails.append(_Trail(instants_us=[us for us, _ in seen], boxes=[box for _, box in seen], text=text, number=number))
+        instants, boxes = [us for us, _ in seen], [box for _, box in seen]
+        trails.append(_Trail(instants_us=instants, boxes=boxes, text=text, number=number, longest_gap_us=longest_gap_us))
     return trails

@@ -215,7 +215,7 @@ class Feeding:
             )
         if outcome.failure is not None:
             self.failures.append(outcome.failure)
-            self._notice(str(outcome.failure))
+            self._notice(f"headcount: {outcome.failure}")
 
 
 @contextmanager

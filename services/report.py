@@ -10,6 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.stages.track import Verdict
 from pipeline.types import AGE_BANDS, UNKNOWN
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.types import Camera, Visit
 
 _LONGEST_TABLE = 40
+_OF_TRACKS = frozenset(Verdict)
 _GENDERS = ("female", "male", UNKNOWN)
 
 
@@ -108,8 +110,11 @@ class RunReport:
             f"{counted(totals.segments, 'segment')}, {counted(totals.frames_decoded, 'frame')} decoded, {totals.frames_analysed} analysed",
             f"{counted(totals.detections, 'face')} found; {totals.seconds} s of video{speed}",
         ]
-        if totals.rejected:
-            lines.append("not counted or not classified: " + ", ".join(f"{reason} {n}" for reason, n in totals.rejected.items()))
+        not_counted = {reason: n for reason, n in totals.rejected.items() if reason in _OF_TRACKS}
+        not_used = {reason: n for reason, n in totals.rejected.items() if reason not in _OF_TRACKS}
+        for title, reasons in (("tracks that are no visit", not_counted), ("faces and frames that were not used", not_used)):
+            if reasons:
+                lines.append(f"{title}: " + ", ".join(f"{reason} {n}" for reason, n in reasons.items()))
         if totals.dead_letters:
             lines.append("set aside: " + ", ".join(f"{reason} {n}" for reason, n in totals.dead_letters.items()))
         return "\n".join(lines)
@@ -149,8 +154,8 @@ def age_text(labels: Visit | Fused) -> str:
 
 
 def gender_text(labels: Visit | Fused) -> str:
-    """Return "female 0.97", the likelier gender with its probability; where it is unknown, that of being female or male."""
-    if labels.p_female is None:
+    """Return "female 0.97", the gender with its probability, or "unknown"."""
+    if labels.p_female is None or labels.gender == UNKNOWN:
         return UNKNOWN
     return f"{labels.gender} {max(labels.p_female, 1 - labels.p_female):.2f}"
 

@@ -60,7 +60,7 @@ def run(settings: Settings, options: FeedOptions, console: Console, *, kept: boo
             console.print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     for failure in failures:
-        notice(str(failure))
+        notice(f"headcount: {failure}")
     brain = load_brain(settings, notice, progress.on_frame)
     with (
         open_place(settings, notice, kept=kept) as place,

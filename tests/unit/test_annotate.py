@@ -16,7 +16,7 @@ FEMALE = Fused(age=34.4, age_low=28.0, age_high=41.0, age_band="30-39", band_pro
     [
         (FEMALE, 4, "#4 female 0.97, 34 (28-41)"),
         (Fused(age=50.0, age_low=40.0, age_high=60.0, p_female=0.1, gender="male"), 1, "#1 male 0.90, 50 (40-60)"),
-        (Fused(age=50.0, age_low=40.0, age_high=60.0, p_female=0.5, gender="unknown"), 1, "#1 unknown 0.50, 50 (40-60)"),
+        (Fused(age=50.0, age_low=40.0, age_high=60.0, p_female=0.5, gender="unknown"), 1, "#1 unknown, 50 (40-60)"),
         (Fused(), 7, "#7 unknown"),
     ],
 )

@@ -128,7 +128,8 @@ def test_a_source_that_fails_on_the_way_is_still_told(clip: Path) -> None:
     feeding = column.feed(clip)
     camera = column.cameras.cameras["door"]
     assert [camera_id for camera_id, _ in feeding.sessions] == [camera.camera_id]
-    assert [str(failure) for failure in feeding.failures] == column.notices == ["the lease was lost"]
+    assert [str(failure) for failure in feeding.failures] == ["the lease was lost"]
+    assert column.notices == ["headcount: the lease was lost"]
 
 
 def test_segments_that_the_log_refuses_are_told(clip: Path) -> None:

@@ -157,7 +157,7 @@ def test_people_read_visits_shares_and_totals() -> None:
     assert text.count("25%") >= 4
     assert "50%" in text
     assert "3 segments, 75 frames decoded, 15 analysed" in text
-    assert "not counted or not classified: low_score 4" in text
+    assert "faces and frames that were not used: low_score 4" in text
     assert "set aside: checksum 1" in text
 
 

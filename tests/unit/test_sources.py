@@ -197,3 +197,8 @@ def test_a_url_is_not_connected_to_before_it_is_read() -> None:
 def test_the_gifs_become_mjpeg() -> None:
     records = read(shared_path("videos/two-heads.gif"))
     assert sum(segment.frame_count for segment in videos(records)) == 56
+
+
+def test_an_empty_source_is_not_the_folder_at_hand() -> None:
+    with pytest.raises(SourceError, match="an empty SOURCE"):
+        expand("")

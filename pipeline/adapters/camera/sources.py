@@ -42,6 +42,8 @@ def expand(text: str) -> list[NamedSource]:
     Raises:
         SourceError: The path is missing, the folder holds neither, or the scheme is not known.
     """
+    if not text.strip():
+        raise SourceError("not_found", "an empty SOURCE: name a file, a folder or an address")
     scheme = _known_scheme(text)
     if scheme is not None:
         return [NamedSource(name=_name_of_url(text), address=text)]
@@ -95,7 +97,9 @@ def _existing(text: str) -> Path:
 def _pictures(folder: Path) -> list[Path]:
     pictures = _files(folder, PICTURE_SUFFIXES)
     if not pictures:
-        raise SourceError("no_pictures", f"{folder}: holds neither videos nor pictures (.jpg, .png, .bmp, .webp, .tif)")
+        raise SourceError(
+            "no_pictures", f"{folder}: holds neither videos nor pictures (.jpg, .png, .bmp, .webp, .tif); folders in it are not searched"
+        )
     return pictures
 
 
