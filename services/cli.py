@@ -104,7 +104,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     elif outcome.report.totals.segments or not outcome.failures:
         console = Console(highlight=False)
         outcome.report.print(console)
-    _say_what_was_kept(outcome, console, sql_options=["--data-dir", str(data_dir)] if data_dir else [])
+    if outcome.report.totals.segments:
+        _say_what_was_kept(outcome, console, sql_options=["--data-dir", str(data_dir)] if data_dir else [])
     if picture is not None:
         console.print(f"annotated picture: [bold]{escape(str(picture))}[/bold]", soft_wrap=True)
     raise typer.Exit(outcome.exit_code)

@@ -112,7 +112,7 @@ def test_the_other_source_is_counted(program: Program, demo_clip: Path, tmp_path
 def test_a_picture_of_too_many_pixels_is_refused(program: Program, tmp_path: Path) -> None:
     ended = program("run", huge_picture(tmp_path))
     assert ended.code == USERS, ended
-    notices = [line for line in ended.stdout.splitlines() if "1.png" in line]
+    notices = [line for line in ended.stderr.splitlines() if "1.png" in line]
     assert len(notices) == 1, ended
     assert "have more than 50000000 pixels" in notices[0]
 
