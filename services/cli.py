@@ -158,7 +158,9 @@ def worker(
 @app.command(epilog="Example: headcount analyze group.jpg --out annotated.png")
 def analyze(
     path: Annotated[str, typer.Argument(metavar="PICTURE_OR_VIDEO", help="A file.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Draw boxes, labels and tracks into this .png, .jpg or .mp4.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Draw boxes and labels: a .png or .jpg of a picture, an .mp4 of a video.")
+    ] = None,
     data_dir: _DataDir = None,
     detector: _Detector = None,
     as_json: _Json = False,

@@ -26,7 +26,7 @@ def shell(settings: Settings, arguments: Sequence[str], notice: Callable[[str], 
     """
     with open_place(settings, notice, kept=True) as place:
         psql = shutil.which("psql") or str(programs.bundled() / "bin" / "psql")
-        url, environment = _without_password(place.database_url)
+        url, environment = without_password(place.database_url)
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for psql
         try:
             return subprocess.run([psql, url, *arguments], env={**os.environ, **environment}, check=False).returncode  # noqa: S603 - the user's own shell
@@ -34,7 +34,7 @@ def shell(settings: Settings, arguments: Sequence[str], notice: Callable[[str], 
             signal.signal(signal.SIGINT, before)
 
 
-def _without_password(url: str) -> tuple[str, dict[str, str]]:
+def without_password(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL as others may see it in the list of processes, and the variable that holds its password."""
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)

@@ -26,6 +26,9 @@ def test_without_a_command_there_is_help() -> None:
     assert all(command in shown.output for command in COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "film.mp4", "--demo"], ["ingest"], ["run", "film.mp4", "--fps", "0"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["run", "film.mp4", "--demo"], ["run", "--demo", "--pace"], ["ingest"], ["run", "film.mp4", "--fps", "0"], ["nonsense"]],
+)
 def test_a_wrong_call_exits_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -306,3 +306,12 @@ def test_a_poster_is_forgotten_when_the_picture_has_another_size(tmp_path: Path)
     run = Run(engine=engine).batch(records(before))
     assert decode_state(run.stored[CAMERA]).stills
     assert not decode_state(run.batch(records(moved)).stored[CAMERA]).stills
+
+
+def test_a_copy_of_another_date_gives_the_same_crops_and_labels(street: list[Segment]) -> None:
+    copied = [replace(segment, captured_us=segment.captured_us + 86_400_300_000) for segment in street]
+    assert copied[0].captured_us % 1_000_000 != street[0].captured_us % 1_000_000
+    before, after = Run().batch(records(street)), Run().batch(records(copied))
+    assert [(v.visit_id, v.observations, v.age, v.p_female) for v in before.visits] == [
+        (v.visit_id, v.observations, v.age, v.p_female) for v in after.visits
+    ]
