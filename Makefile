@@ -40,7 +40,7 @@ check: install ## lint, format, types, layers, unit tests: under two minutes
 
 lock: ## resolve the dependencies again, hashed and without an address
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra demo --group dev --output-file requirements.lock pyproject.toml
+	  --extra demo --extra openvino --group dev --output-file requirements.lock pyproject.toml
 
 wheel: install ## build dist/headcount-*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     detector_low_threshold: float = Field(0.3, gt=0, lt=1, description="Scores from here on may continue a track (second round).")
     detect_side_px: int = Field(640, ge=64, le=8192, description="Longer side of the picture that the detector sees.")
     model: str = Field("face_attributes", description="Name of the age and gender model in the model repository.")
+    runtime: Literal["onnxruntime", "openvino"] = Field(
+        "onnxruntime", description="What runs the detector and the model; openvino is faster and comes with headcount[openvino]."
+    )
     model_repository: Path | None = Field(None, description="A Triton model repository; none: the one that comes with Headcount.")
     crop_min_face_px: float = Field(24.0, gt=0, description="Smaller faces (height of the box) are not classified.")
     crop_min_quality: float = Field(0.15, ge=0, le=1, description="Crops below this quality are not classified.")
@@ -71,6 +74,11 @@ class Settings(BaseSettings):
     visit_max_s: float = Field(900.0, gt=0, description="A longer visit is cut here; its continuation is not counted.")
     gender_unknown: tuple[float, float] = Field((0.35, 0.65), description="Between these P(female) the gender is unknown.")
     band_min_prob: float = Field(0.3, ge=0, le=1, description="Below this probability the age band is unknown.")
+
+    # Looking before decoding
+    decode: Literal["all", "gated", "keyframes"] = Field("all", description="How much of the video of a new camera is decoded.")
+    gate_max_interval_s: float = Field(1.0, gt=0, le=30, description="With keyframes further apart all is decoded; motion decides.")
+    gate_motion_share: float = Field(0.001, ge=0, le=1, description="Share of gray pixels that must change for a frame to be searched.")
 
     # The worker
     lanes: int = Field(8, ge=1, le=64, description="Partitions that one worker analyses at once.")
@@ -82,6 +90,19 @@ class Settings(BaseSettings):
     stop_timeout_s: float = Field(
         20.0, gt=0, description="Stopping waits at most this long for the batches in hand, then ends without them."
     )
+
+    hang_s: float = Field(60.0, ge=5, description="A worker of which a partition makes no progress for this long is ended and replaced.")
+
+    # Processes
+    actors: int = Field(0, ge=0, le=1024, description="Workers that Ray keeps running; 0: one for each core.")
+    actors_max: int = Field(0, ge=0, le=1024, description="With lag Ray runs up to so many; 0: no more than HEADCOUNT_ACTORS.")
+    scale_lag_s: float = Field(10.0, gt=0, description="Records that wait longer than this call for another worker.")
+    scale_idle_s: float = Field(120.0, gt=0, description="After this time without lag a worker above HEADCOUNT_ACTORS is ended.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Each process serves /metrics on the first free port of the loopback from here on; 0: none."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged to stderr, from this level on.")
+    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else a JSON object a line.")
 
     @field_validator("gender_unknown")
     @classmethod

@@ -133,6 +133,7 @@ class StoredRecord:
     partition: int
     offset: int
     record: Record
+    appended_us: int | None = None  # UTC by the log's clock, for lag only: nothing that is counted depends on it
 
 
 class Picture(Protocol):
@@ -363,6 +364,14 @@ class BatchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far the work on a partition is behind its log."""
+
+    records: int  # offsets that are not analysed and stored
+    seconds: float  # how long the oldest of them has been in the log, by the clock of who asks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """The right to write a partition."""
 
@@ -370,3 +379,5 @@ class Claim:
     epoch: int
     next_offset: int
     crashes: int  # claims in a row that ended without a commit
+    suspect_offset: int | None = None  # the record that was open when a holder died, in careful mode
+    suspect_count: int = 0  # how many times it was opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -11,12 +12,15 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pipeline.errors import DatabaseUnavailableError, FencedError, InvalidRecordError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.ports import Lease
 from pipeline.record import to_segment
-from pipeline.types import Camera, Record, Segment, SegmentKind, StoredRecord
+from pipeline.types import Camera, Record, Segment, SegmentKind, StoredRecord, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipeline.ports import SourcePosition
+
+
+_APPENDED_US = to_us(datetime.now(UTC))
 
 
 @dataclass
@@ -47,7 +51,7 @@ class MemoryLog:
         for place, record in enumerate(self.partitions[partition][offset:], offset):
             if taken and sum(stored.record.size for stored in taken) + record.size > max_bytes:
                 break
-            taken.append(StoredRecord(partition=partition, offset=place, record=record))
+            taken.append(StoredRecord(partition=partition, offset=place, record=record, appended_us=_APPENDED_US))
         return taken
 
     def append(self, partition: int, record: Record) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from pipeline.errors import InvalidRecordError, OffsetOutOfRangeError
-from pipeline.types import Record
+from pipeline.types import Record, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,6 +121,15 @@ class SegmentLogContract(ABC):
         assert raised.value.reason == "too_large"
         log.append(0, numbered(1))
         assert [len(entry.record.value) for entry in self.all_of(log)] == [MAX_RECORD_BYTES, 20]
+
+    def test_a_record_says_when_it_was_appended(self, place: LogPlace) -> None:
+        log = place.writer()
+        log.append(0, numbered(1))
+        log.append(0, numbered(2))
+        first, second = (stored.appended_us for stored in read_all(log, 0, timeout_s=self.timeout_s))
+        assert first is not None
+        assert second is not None
+        assert to_us(datetime(2025, 1, 1, tzinfo=UTC)) < first <= second
 
     def test_what_was_appended_survives_reopening(self, place: LogPlace) -> None:
         log = place.writer()

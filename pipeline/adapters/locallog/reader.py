@@ -97,7 +97,8 @@ class PartitionReader:
             if header.body_bytes > left and left < max_bytes:
                 return
             left -= header.body_bytes
-            yield StoredRecord(partition=self._partition, offset=header.offset, record=decode_body(header, file.body(place)))
+            record = decode_body(header, file.body(place))
+            yield StoredRecord(partition=self._partition, offset=header.offset, record=record, appended_us=header.appended_ms * 1000)
 
     def _frames(self, bases: list[int], offset: int) -> Generator[tuple[DataFile, Place], None, None]:
         for base in bases[bisect.bisect_right(bases, offset) - 1 :]:
