@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.metrics import Stage, timed
 from pipeline.stages.align import align
 from pipeline.stages.choose import CropGate, Rejection, crop_quality
 from pipeline.stages.decode import DecodeOptions, Decoder
@@ -96,15 +97,8 @@ class Watch:
         if frame.picture.size_wh != glance.state.size_wh:
             glance.resize(frame.picture.size_wh, self._settings)
         found = self._detect(glance, frame)
-        sight = Sight(
-            camera_id=glance.camera_id,
-            sequence=glance.state.sequence,
-            pts_us=frame.pts_us,
-            captured_us=frame.captured_us,
-            detections=found,
-            colours=tuple(coarse_colours(frame.small, box / frame.scale) for box in found.xyxy),
-        )
-        taken = step(glance.state, sight, self._settings)
+        with timed(Stage.TRACK):
+            taken = step(glance.state, _sight(glance, frame, found), self._settings)
         glance.state = taken.state
         glance.closed += taken.closed
         for row, track in enumerate(taken.tracks):
@@ -117,8 +111,9 @@ class Watch:
 
     def _detect(self, glance: _Glance, frame: Frame) -> Detections:
         """Return the faces in pixels of the full picture, without those that are another face's hair."""
-        found = self._detector.detect(frame.small)
-        is_hair = hair(found)
+        with timed(Stage.DETECT):
+            found = self._detector.detect(frame.small)
+            is_hair = hair(found)
         glance.reject(frame, "hair", int(is_hair.sum()))
         found = found[~is_hair]
         scale = np.float32(frame.scale)
@@ -133,8 +128,9 @@ class Watch:
         if self._gate.too_small(box):
             glance.reject(frame, Rejection.TOO_SMALL)
             return
-        crop = align(frame.picture, box, landmarks)
-        quality = crop_quality(crop, box, landmarks, float(face.score[0]), frame.picture.size_wh)
+        with timed(Stage.ALIGN):
+            crop = align(frame.picture, box, landmarks)
+            quality = crop_quality(crop, box, landmarks, float(face.score[0]), frame.picture.size_wh)
         rejection = self._gate.rejection(quality)
         if rejection is None:
             glance.offer(frame, Observation(visit_id=track.visit_id, quality=quality.value, crop=crop))
@@ -195,6 +191,17 @@ class _Glance:
 
 def _second(frame: Frame) -> int:
     return frame.pts_us // 1_000_000  # of the source: a copy with another date gives the same crops
+
+
+def _sight(glance: _Glance, frame: Frame, found: Detections) -> Sight:
+    return Sight(
+        camera_id=glance.camera_id,
+        sequence=glance.state.sequence,
+        pts_us=frame.pts_us,
+        captured_us=frame.captured_us,
+        detections=found,
+        colours=tuple(coarse_colours(frame.small, box / frame.scale) for box in found.xyxy),
+    )
 
 
 def _traced(glance: _Glance, frame: Frame, found: Detections, tracks: tuple[Track | None, ...]) -> FrameTrace:

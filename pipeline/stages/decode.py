@@ -1,6 +1,6 @@
 """Decodes segments into sampled frames; pure: what comes out depends on the segment and the state only.
 
-Imports types, the video package, PyAV.
+Imports types, metrics, the video package, PyAV.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
+from pipeline.metrics import Stage, timed
 from pipeline.types import Frame
 from pipeline.video.open import bound_decoder, open_segment
 from pipeline.video.packets import MILLISECOND, codec_of, to_ms
@@ -98,10 +99,12 @@ class Decoding:
             self._fail("picture_too_large")
             return
         try:
-            with open_segment(self._segment.payload) as container:
+            with timed(Stage.DEMUX):
+                opened = open_segment(self._segment.payload)
+            with opened as container:
                 stream = container.streams.video[0]
                 bound_decoder(stream, self._options.max_pixels)
-                yield from self._frames(container.demux(stream), stream)
+                yield from self._frames(_demuxed(container.demux(stream)), stream)
         except Exception as error:  # noqa: BLE001 - damaged bytes raise far more than FFmpegError
             self._spans.end_early()
             self._fail("decode_error" if self._outcome.frames_decoded else "not_openable", error)
@@ -126,7 +129,8 @@ class Decoding:
         if self._lost:
             return []
         try:
-            pictures = context.decode(packet)
+            with timed(Stage.DECODE):
+                pictures = context.decode(packet)
         except Exception as error:  # noqa: BLE001 - damaged bytes raise far more than FFmpegError
             self._lose(context, error)
             return []
@@ -142,7 +146,9 @@ class Decoding:
         self._outcome = replace(self._outcome, frames_decoded=self._outcome.frames_decoded + 1, size_wh=full.size_wh)
         if not self._see(pts_us) or not samples:
             return None
-        return Frame(captured_us=pts_us + self._offset_us, pts_us=pts_us, small=self._scaler.small(picture), picture=full)
+        with timed(Stage.SCALE):
+            small = self._scaler.small(picture)
+        return Frame(captured_us=pts_us + self._offset_us, pts_us=pts_us, small=small, picture=full)
 
     def _samples(self, pts_us: int) -> bool:
         """Return whether a frame is the first of a later bucket than the last frame's."""
@@ -178,6 +184,15 @@ class Decoding:
     def _fail(self, reason: str, error: Exception | None = None) -> None:
         name = type(error).__name__ if error is not None else None
         self._outcome = replace(self._outcome, reason=self._outcome.reason or reason, error=self._outcome.error or name)
+
+
+def _demuxed(packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+    while True:
+        with timed(Stage.DEMUX):
+            packet = next(packets, None)
+        if packet is None:
+            return
+        yield packet
 
 
 class _Spans:
