@@ -3,7 +3,8 @@
 HeadcountError
 ├── TransientError          try again later: the outside world is away
 │   ├── DatabaseUnavailableError
-│   └── LogUnavailableError
+│   ├── LogUnavailableError
+│   └── ClusterLostError     build the cluster anew: its workers are gone
 ├── InvalidRecordError      dead-letter it: the data is at fault
 ├── ConfigurationError      exit 2: the user must change something
 │   └── SourceError         a camera, file or folder cannot be used
@@ -34,6 +35,10 @@ class DatabaseUnavailableError(TransientError):
 
 class LogUnavailableError(TransientError):
     """The segment log cannot be read or written for now."""
+
+
+class ClusterLostError(TransientError):
+    """The place where the workers run is gone, and the workers with it; it must be built anew."""
 
 
 class InvalidRecordError(HeadcountError):

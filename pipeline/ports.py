@@ -7,6 +7,7 @@ another one can be held to it. Whoever constructs an adapter (services/wiring.py
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from pipeline.health import Health
     from pipeline.types import Attributes, BatchResult, Camera, Claim, Detections, Record, Segment, StoredRecord, UInt8
 
 
@@ -133,6 +135,49 @@ class Classifier(Protocol):
         ...
 
 
+class Absence(StrEnum):
+    """Why a worker does not answer."""
+
+    SILENT = "silent"  # it hangs, is very busy, or is being started
+    RESTARTING = "restarting"  # it has died
+
+
+class Crew(Protocol):
+    """Processes that run workers, one in each slot. They are started, asked and ended here; their work goes past it. Used by one thread."""
+
+    def start(self, slot: str) -> None:
+        """Start a worker in a slot, where none is; it is started again by itself when it dies.
+
+        Raises:
+            ClusterLostError: There is nothing to start it on; call `rebuild`.
+        """
+        ...
+
+    def ask(self, timeout_s: float) -> Mapping[str, Health | Absence]:
+        """Return each slot's health, or why there is no answer within `timeout_s`.
+
+        Raises:
+            ClusterLostError: The workers are gone, or will be; call `rebuild`.
+        """
+        ...
+
+    def replace(self, slot: str) -> None:
+        """End a worker that hangs, whatever it does, and start another one in its slot."""
+        ...
+
+    def stop(self, slots: Sequence[str], timeout_s: float) -> Mapping[str, Health]:
+        """Let workers end in good order, and end those that have not after `timeout_s`; return what they said last."""
+        ...
+
+    def rebuild(self) -> None:
+        """After a ClusterLostError: build the place anew. No slot has a worker then.
+
+        Raises:
+            ClusterLostError: It cannot be built for now.
+        """
+        ...
+
+
 class Claims(Protocol):
     """The right to write partitions, taken in the database (docs/exactly-once.md). One log, one worker slot."""
 
@@ -169,10 +214,30 @@ class Facts(Protocol):
         """Return the serialised camera states of the claim's partition."""
         ...
 
-    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+    def suspect(self, claim: Claim, offset: int, count: int) -> Claim:
+        """Write down, behind the fence, that the claim is about to open a record which may kill this process; idempotent.
+
+        Args:
+            claim: At the position before the record.
+            offset: Of the record.
+            count: Claims that opened it and did not live to store it, should this one be another.
+
+        Raises:
+            FencedError: The claim is not ours any more.
+            DatabaseUnavailableError: Try again.
+        """
+        ...
+
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
         """Write a batch and move the position from `claim.next_offset` to `to_offset`, all or nothing, behind the fence.
 
-        Returns the claim at its new position, also when an earlier try of the same commit had landed unseen.
+        Returns the claim at its new position, without a suspect, also when an earlier try of the same commit had landed unseen.
+
+        Args:
+            claim: At the position before the batch.
+            to_offset: After it.
+            result: What it changes.
+            stay_careful: The claim's crashes stay counted, for what kills may still come; else they are forgotten.
 
         Raises:
             FencedError: The claim is not ours any more; nothing was written.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseUnavailableError, FencedError, HungError, SupersededError, TransientError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.lane import Equipment
     from pipeline.ports import Claims
     from pipeline.types import BatchResult
+    from pipeline.watchdog import Watchdog
 
 _TICK_S = 0.05
 _CLAIM_EVERY_S = 1.0
@@ -29,9 +30,17 @@ class Worker:
         claims: Of one log, in this worker's slot.
         equipment: What its lanes work with; its `stop` event ends the worker after the batches in hand.
         on_commit: Told each committed batch; from any thread.
+        watchdog: Ends the process when a lane hangs; none: nobody does.
     """
 
-    def __init__(self, claims: Claims, equipment: Equipment, on_commit: Callable[[BatchResult], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        equipment: Equipment,
+        on_commit: Callable[[BatchResult], None] = lambda _: None,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        self._watchdog = watchdog
         self._claims = claims
         self._with = equipment
         self._on_commit = on_commit
@@ -96,6 +105,8 @@ class Worker:
 
     def _tick(self, pool: ThreadPoolExecutor) -> None:
         """Collect finished batches, claim, and set the idle lanes that have work to it."""
+        if self._watchdog is not None:
+            self._watchdog.check()
         self._collect()
         if self._with.clock.monotonic() >= self._claim_due:
             self._acquire()
@@ -113,7 +124,8 @@ class Worker:
         return not self._running and all(lane.has_work() is False for lane in self._lanes.values())
 
     def _work(self, lane: Lane) -> None:
-        result = lane.work()
+        with self._watchdog.watching() if self._watchdog is not None else nullcontext():
+            result = lane.work()
         if result is not None:
             self._on_commit(result)
 

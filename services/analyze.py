@@ -91,7 +91,7 @@ def _picture(path: Path, out: Path | None, settings: Settings, console: Console)
 def _video(path: str, out: Path | None, settings: Settings, console: Console) -> dict[str, Any]:
     progress = RunProgress()
     with shown(progress, console):
-        followed = follow(path, settings, _notices(console), progress.on_frame)
+        followed = follow(path, settings, _notices(console), progress.own.on_frame)
         if out is not None:
             draw_video(path, followed, out, settings)
     for visit in followed.visits:

@@ -78,11 +78,14 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
     detector: _Detector = None,
+    ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Workers under Ray, one for each core; or one in this process.")] = True,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the workers' time went, by stage.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Count the visits in videos and cameras, from source to database, and print them."""
     from services.demo_run import run_demo  # noqa: PLC0415
     from services.feed import FeedOptions  # noqa: PLC0415
+    from services.run import RunOptions  # noqa: PLC0415
     from services.run import run as run_column  # noqa: PLC0415
 
     if demo == bool(sources):
@@ -93,12 +96,12 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
-        demonstration = run_demo(settings, console)
+        demonstration = run_demo(settings, console, RunOptions(kept=True, ray=ray, profile=profile))
         outcome, picture = demonstration.run, demonstration.picture
     else:
         kept = keep or settings.database_url is not None
-        options = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace)
-        outcome = run_column(settings, options, console, kept=kept)
+        feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace)
+        outcome = run_column(settings, feed, console, RunOptions(kept=kept, ray=ray, profile=profile))
     if as_json:
         _write_json(outcome.report.document())
     elif outcome.report.totals.segments or not outcome.failures:
@@ -133,7 +136,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 
 @app.command(epilog="Example: headcount worker --slot analysis-0")
-def worker(
+def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
     slot: Annotated[
         str | None,
         typer.Option(
@@ -141,18 +144,25 @@ def worker(
         ),
     ] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="End when everything in the log is analysed.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="Of a Ray cluster that this machine belongs to: workers run there, as many as the lag asks for; local: a new one.",
+        ),
+    ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics on this port of the loopback.")
+        int | None, typer.Option("--metrics-port", min=1, max=65535, help="Serve /metrics there, on the loopback (HEADCOUNT_METRICS_PORT).")
     ] = None,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
     detector: _Detector = None,
 ) -> None:
     """Analyse what is in the segment log, beside other workers, until it is stopped."""
-    from services.worker import work  # noqa: PLC0415
+    from services.worker import WorkOptions, work  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
-    work(settings, Console(stderr=True, highlight=False), slot=slot, until_end=until_end, metrics_port=metrics_port)
+    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector, metrics_port=metrics_port)
+    work(settings, Console(stderr=True, highlight=False), WorkOptions(slot=slot, until_end=until_end, address=address))
 
 
 @app.command(epilog="Example: headcount analyze group.jpg --out annotated.png")

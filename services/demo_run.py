@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.settings import Settings
-    from services.run import RunOutcome
+    from services.run import RunOptions, RunOutcome
 
 _COMMIT_S = 0.2  # so that the display of so short a clip moves
 
@@ -31,7 +31,7 @@ class DemoOutcome:
     picture: Path | None  # annotated; None where nothing was counted
 
 
-def run_demo(settings: Settings, console: Console) -> DemoOutcome:
+def run_demo(settings: Settings, console: Console, options: RunOptions) -> DemoOutcome:
     """Make the clip where it is missing, count it into the kept rows, and draw its fullest frame.
 
     Raises:
@@ -46,7 +46,7 @@ def run_demo(settings: Settings, console: Console) -> DemoOutcome:
         make_demo_clip(unfinished)
         unfinished.replace(clip)
     lively = settings.model_copy(update={"commit_s": _COMMIT_S})
-    outcome = run(lively, FeedOptions(sources=[str(clip)]), console, kept=True)
+    outcome = run(lively, FeedOptions(sources=[str(clip)]), console, options)
     followed = follow(str(clip), settings, lambda _: None, lambda _: None)
     drawn = draw_fullest(str(clip), followed, settings)
     picture = folder / "annotated.png"

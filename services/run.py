@@ -1,4 +1,4 @@
-"""`headcount run`: ingest and worker in one process, from sources to a report."""
+"""`headcount run`: ingest, and workers beside it, from sources to a report."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pipeline.adapters.camera import redact
 from services.feed import Feeding, interruptible, register, usable_sources
 from services.progress import RunProgress, shown
 from services.report import RunReport
-from services.wiring import load_brain, open_column, open_place, open_worker
+from services.wiring import open_column, open_place, settle
+from services.working import in_this_process, with_ray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from rich.console import Console
@@ -39,52 +40,64 @@ class RunOutcome:
         return max((failure.exit_code for failure in self.failures), default=0)
 
 
-def run(settings: Settings, options: FeedOptions, console: Console, *, kept: bool) -> RunOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run works, apart from what it counts."""
+
+    kept: bool  # keep rows and positions; else they go with the run
+    ray: bool = True  # workers in processes of their own; else one in this process
+    profile: bool = False  # say at the end where the time went
+
+
+def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOptions) -> RunOutcome:
     """Feed the sources through the whole column and report what was committed.
 
     Args:
         settings: Of the column.
-        options: What the user asked for.
+        feed: What the user wants counted.
         console: For notices and the live display; never for the report.
-        kept: Keep rows and positions; else they go with the run.
+        options: How.
 
     Raises:
         HeadcountError: The column cannot be used; a source that cannot is a failure in the outcome.
     """
-    named, failures = usable_sources(options, settings)
+    named, failures = usable_sources(feed, settings)
     progress = RunProgress()
+    notice = _printer(console)
+    for failure in failures:
+        notice(f"headcount: {failure}")
+    settings = settle(settings, notice)
+    with (
+        open_place(settings, notice, kept=options.kept) as place,
+        open_column(place, settings, writes_log=True) as column,
+    ):
+        feeds = register(column, named)
+        feeding = Feeding(column, feed, progress, notice)
+        working = with_ray if options.ray else in_this_process
+        with working(column, feeding, progress, notice) as work:
+            began = time.monotonic()
+            with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=True):
+                work()
+            elapsed_s = time.monotonic() - began
+        if not column.backlog():
+            column.log.clear()
+        report = _report(column, feeds, feeding.sessions)
+        return RunOutcome(
+            report=replace(report, elapsed_s=elapsed_s, new_frames=progress.frames),
+            failures=[*failures, *feeding.failures],
+            interrupted=feeding.interrupted,
+        )
+
+
+def _printer(console: Console) -> Callable[[str], None]:
+    """Return what prints a line, from any thread."""
     lock = threading.RLock()  # a signal's handler may print in the middle of a print
 
     def notice(message: str) -> None:
         with lock:
             console.print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
 
-    for failure in failures:
-        notice(f"headcount: {failure}")
-    brain = load_brain(settings, notice, progress.on_frame)
-    with (
-        open_place(settings, notice, kept=kept) as place,
-        open_column(place, settings, writes_log=True) as column,
-    ):
-        feeds = register(column, named)
-        feeding = Feeding(column, options, progress, notice)
-        slot = f"run of {column.log.uid()}"
-        began = time.monotonic()
-        with (
-            interruptible(feeding, notice),
-            shown(progress, console),
-            open_worker(column, brain, feeding.stop_work, slot=slot, notice=notice, on_commit=progress.on_commit) as worker,
-            feeding.running(feeds, after_backlog=True),
-        ):
-            worker.run(until_end=feeding.fed)
-        if not column.backlog():
-            column.log.clear()
-        report = _report(column, feeds, feeding.sessions)
-        return RunOutcome(
-            report=replace(report, elapsed_s=time.monotonic() - began, new_frames=progress.frames),
-            failures=[*failures, *feeding.failures],
-            interrupted=feeding.interrupted,
-        )
+    return notice
 
 
 def _report(column: Column, feeds: Sequence[Feed], sessions: Sequence[tuple[UUID, int]]) -> RunReport:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,20 +25,26 @@ from pipeline.adapters.postgres.logs import register_log
 from pipeline.adapters.postgres.migrate import migrate
 from pipeline.adapters.postgres.registry import PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
+from pipeline.adapters.ray import RayCrew
 from pipeline.engine import Engine
 from pipeline.errors import DatabaseUnavailableError
+from pipeline.lag import lag_of
 from pipeline.lane import Equipment
 from pipeline.resources import resource
+from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
+from services.metrics import serve_metrics
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pipeline.adapters.ray import Begin
     from pipeline.ports import Classifier, Clock
     from pipeline.settings import Settings
-    from pipeline.types import BatchResult
+    from pipeline.types import BatchResult, Lag
+    from pipeline.vitals import Vitals
     from pipeline.watch import FrameTrace
 
 _OVERHEAD_BYTES = 64 * 2**10  # what Matroska (8 bytes a packet) and a record's headers may add to the largest segment
@@ -63,7 +70,7 @@ class SystemClock:
 class Place:
     """Where rows and segments lie."""
 
-    database_url: str  # holds a password: never to be shown
+    database_url: str = field(repr=False)  # holds a password
     log_path: Path
     kept: bool  # False: gone with the run
 
@@ -144,14 +151,12 @@ class Column:
 
     def backlog(self) -> bool:
         """Say whether the log holds records that are not yet analysed and stored."""
-        registry = self.registry()
-        return any(self._holds_from(registry.committed(partition), partition) for partition in range(self.log.partitions))
+        return any(lag.records for lag in self.lags())
 
-    def _holds_from(self, offset: int, partition: int) -> bool:
-        if offset >= self.log.latest(partition):
-            return False
-        oldest = max(offset, self.log.earliest(partition))
-        return bool(self.log.read(partition, oldest, max_bytes=1, timeout_s=0.0))  # a failed append may leave a hole at the end
+    def lags(self) -> list[Lag]:
+        """Return how far the work is behind the log, by partition."""
+        registry, now = self.registry(), self.clock.now()
+        return [lag_of(self.log, partition, registry.committed(partition), now) for partition in range(self.log.partitions)]
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""
@@ -203,16 +208,17 @@ def load_classifier(settings: Settings) -> Classifier:
     return OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who is told what a worker does."""
+
+    notice: Callable[[str], None]  # a line for the user
+    on_commit: Callable[[BatchResult], None] = lambda _: None
+    watchdog: Watchdog | None = None  # none: a lane that hangs is found when the worker stops
+
+
 @contextmanager
-def open_worker(
-    column: Column,
-    brain: Brain,
-    stop: threading.Event,
-    *,
-    slot: str,
-    notice: Callable[[str], None],
-    on_commit: Callable[[BatchResult], None] = lambda _: None,
-) -> Iterator[Worker]:
+def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: str, told: Told) -> Iterator[Worker]:
     """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
     heartbeat = Database(column.place.database_url, pool_size=2)  # its own: renewing never waits for a lane, nor for a claim
     try:
@@ -226,10 +232,55 @@ def open_worker(
             settings=column.settings,
             clock=column.clock,
             stop=stop,
-            notice=notice,
+            notice=told.notice,
+            beat=told.watchdog.beat if told.watchdog is not None else lambda: None,
         )
-        yield Worker(claims, equipment, on_commit)
+        yield Worker(claims, equipment, told.on_commit, told.watchdog)
         with suppress(DatabaseUnavailableError):  # the slot lapses by itself
             claims.leave()
     finally:
         heartbeat.close()
+
+
+def work_in_slot(place: Place, settings: Settings, slot: str, stop: threading.Event, vitals: Vitals) -> None:
+    """Run a worker in this process until it is stopped; what it does is told to `vitals`.
+
+    Raises:
+        HeadcountError: It cannot go on.
+    """
+    serve_metrics(settings.metrics_port)
+    with closing(Watchdog(settings.hang_s)) as watchdog:
+
+        def on_frame(trace: FrameTrace) -> None:
+            watchdog.beat()
+            vitals.on_frame(trace)
+
+        brain = load_brain(settings, vitals.notice, on_frame)
+        told = Told(notice=vitals.notice, on_commit=vitals.on_commit, watchdog=watchdog)
+        with (
+            open_column(place, settings, writes_log=False) as column,
+            open_worker(column, brain, stop, slot=slot, told=told) as worker,
+        ):
+            worker.run()
+
+
+def make_crew(place: Place, settings: Settings, address: str | None) -> RayCrew:
+    """Return Ray actors that work on a place: on this machine, or in the cluster at `address`."""
+    workers = max(settings.actors, settings.actors_max)
+    return RayCrew(partial(_in_slot, place, settings), address=address, data_dir=settings.data_dir, workers=workers)
+
+
+def _in_slot(place: Place, settings: Settings, slot: str) -> Begin:
+    return partial(work_in_slot, place, settings, slot)
+
+
+def settle(settings: Settings, notice: Callable[[str], None]) -> Settings:
+    """Load the models once, and return the settings with every choice made, so that all workers make the same.
+
+    Raises:
+        ConfigurationError: A model that was asked for is missing or is not what it should be.
+    """
+    load_classifier(settings)
+    detector = make_detector(settings, notice).name.partition("-")[0].partition("@")[0]
+    cores = len(os.sched_getaffinity(0))
+    return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(cores, settings.partitions)})

@@ -1,4 +1,4 @@
-"""`headcount worker`: a worker alone, against any database and log."""
+"""`headcount worker`: workers alone, against any database and log: one in this process, or several under Ray."""
 
 from __future__ import annotations
 
@@ -6,41 +6,85 @@ import os
 import signal
 import socket
 import threading
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client import start_http_server
-
-from services.wiring import load_brain, open_column, open_place, open_worker
+from pipeline.supervisor import Supervisor
+from pipeline.watchdog import Watchdog
+from services.metrics import serve_metrics
+from services.wiring import Told, load_brain, make_crew, open_column, open_place, open_worker, settle
+from services.working import Listener, is_done, lag_s
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from pipeline.settings import Settings
+    from services.wiring import Column
+
+LOCAL = "local"
 
 
-def work(settings: Settings, console: Console, *, slot: str | None, until_end: bool, metrics_port: int | None) -> None:
-    """Analyse the log until SIGINT or SIGTERM, or with `until_end` until everything is analysed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """How workers work."""
+
+    slot: str | None = None  # None: host and process
+    until_end: bool = False  # end when everything in the log is analysed
+    address: str | None = None  # of a Ray cluster, or "local": one of our own; None: the loop runs in this process
+
+
+def work(settings: Settings, console: Console, options: WorkOptions) -> None:
+    """Analyse the log until SIGINT or SIGTERM, or until everything is analysed.
 
     Raises:
         HeadcountError: The column cannot be used, or a newer worker runs in this slot.
     """
-    stop, drained = threading.Event(), threading.Event()
-    if until_end:
-        drained.set()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    if metrics_port is not None:
-        start_http_server(metrics_port, addr="127.0.0.1")
-    slot = slot or f"{socket.gethostname()}-{os.getpid()}"
+    stop = threading.Event()
+    slot = options.slot or f"{socket.gethostname()}-{os.getpid()}"
 
     def notice(message: str) -> None:
-        console.print(message, markup=False)
+        console.print(message, markup=False, soft_wrap=True)
 
-    brain = load_brain(settings, notice)
+    settings = settle(settings, notice)
     with (
         open_place(settings, notice, kept=True) as place,
         open_column(place, settings, writes_log=False) as column,
-        open_worker(column, brain, stop, slot=slot, notice=notice) as worker,
     ):
-        notice(f"worker {slot} is ready")
-        worker.run(until_end=drained)
+        if options.address is None:
+            _work_here(column, stop, slot, notice, options)
+        else:
+            _work_in_cluster(column, stop, slot, notice, options)
+
+
+def _work_here(column: Column, stop: threading.Event, slot: str, notice: Callable[[str], None], options: WorkOptions) -> None:
+    """Run the loop in this process; one that hangs ends it."""
+    drained = threading.Event()
+    if options.until_end:
+        drained.set()
+    serve_metrics(column.settings.metrics_port)
+    with closing(Watchdog(column.settings.hang_s)) as watchdog:
+        brain = load_brain(column.settings, notice, lambda _: watchdog.beat())
+        with open_worker(column, brain, stop, slot=slot, told=Told(notice=notice, watchdog=watchdog)) as worker:
+            _stop_on_signal(stop)
+            notice(f"worker {slot} is ready")
+            worker.run(until_end=drained)
+
+
+def _work_in_cluster(column: Column, stop: threading.Event, slot: str, notice: Callable[[str], None], options: WorkOptions) -> None:
+    """Have Ray's actors run the loop, as many as the lag asks for."""
+    serve_metrics(column.settings.metrics_port)
+    address = None if options.address == LOCAL else options.address
+    with make_crew(column.place, column.settings, address) as crew:
+        _stop_on_signal(stop)
+        listener = Listener(notice)
+        supervisor = Supervisor(crew, column.settings, slot=slot, clock=column.clock, tell=listener.tell, notice=notice)
+        notice(f"workers {slot}-0 to {slot}-{column.settings.actors - 1} are starting")
+        supervisor.run(lambda: stop.is_set() or (options.until_end and is_done(column)), lambda: lag_s(column))
+
+
+def _stop_on_signal(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rich.console import Console
 
+from pipeline.health import Health
 from pipeline.types import BatchResult, CoverageMinute, Detections, Segment, SegmentKind
 from pipeline.watch import FrameTrace
 from services.progress import RunProgress, shown
@@ -22,21 +23,30 @@ def test_what_is_told_is_shown_in_one_line() -> None:
     for segment in (VIDEO, VIDEO, END):
         progress.on_segment(segment)
     for camera in (1, 2):
-        progress.on_frame(replace(TRACE, camera_id=UUID(int=camera)))
+        progress.own.on_frame(replace(TRACE, camera_id=UUID(int=camera)))
     assert progress.open_tracks == 4
     minute = CoverageMinute(camera_id=CAMERA, minute=NOON, segments=1)
-    progress.on_commit(BatchResult(visits=(a_visit(CAMERA),), coverage=(minute,), states={CAMERA: None}))
+    progress.own.on_commit(BatchResult(visits=(a_visit(CAMERA),), coverage=(minute,), states={CAMERA: None}))
     assert "segments 1/2 " in progress.line()
     assert "faces 0  open tracks 2  visits 1" in progress.line()
 
 
-def test_the_rate_needs_two_frames() -> None:
+def test_what_worker_processes_say_is_added_and_a_dead_one_follows_nobody() -> None:
     progress = RunProgress()
-    assert progress.frames_per_s == 0
-    progress.on_frame(TRACE)
-    assert progress.frames_per_s == 0
-    progress.on_frame(TRACE)
-    assert progress.frames_per_s > 0
+    for slot, incarnation, frames in (("a", "1", 3), ("b", "2", 4), ("a", "1", 5), ("a", "3", 6)):
+        health = Health(incarnation=incarnation, pid=1, frames=frames, segments=1, open_tracks=2, stage_s={"decode": 0.5})
+        progress.tell(slot, health)
+    assert progress.frames == 5 + 4 + 6
+    assert progress.segments_done == 3
+    assert progress.open_tracks == 2 + 2
+    assert progress.stage_s() == {"decode": 1.5}
+
+
+def test_the_rate_is_that_of_the_last_samples() -> None:
+    progress = RunProgress()
+    assert progress.sample() == 0
+    progress.own.on_frame(TRACE)
+    assert progress.sample() > 0
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:

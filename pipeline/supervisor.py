@@ -1,0 +1,155 @@
+"""Keeps workers running: starts, watches, replaces and counts them; knows the port of the crew only, not Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ClusterLostError, ConfigurationError
+from pipeline.ports import Absence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.health import Health
+    from pipeline.ports import Clock, Crew
+    from pipeline.settings import Settings
+
+_TICK_S = 0.25
+_ANSWER_S = 2.0
+_SILENT_S = 6.0  # a worker that does not answer for so long hangs
+_START_S = 90.0  # a new process may take so long to its first answer
+_LAG_EVERY_S = 2.0
+_REBUILD_S = 2.0
+
+
+@dataclass(slots=True)
+class _Post:
+    """A slot and what is known of its worker."""
+
+    since_s: float  # when it was started, or heard of last
+    incarnation: str | None = None
+    starting: bool = True  # it has not answered since it was started
+
+
+class Supervisor:
+    """Keeps as many workers running as the lag asks for.
+
+    Args:
+        crew: Where they run.
+        settings: How many there are, at least and at most, and when that changes.
+        slot: The slots are named `slot`-0, `slot`-1, ...; no other supervisor may use the same.
+        clock: Paces the watching.
+        tell: Told each worker's health, by slot.
+        notice: Told in a line what was done to a worker.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        settings: Settings,
+        *,
+        slot: str,
+        clock: Clock,
+        tell: Callable[[str, Health], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        self._crew = crew
+        self._settings = settings
+        self._slot = slot
+        self._clock = clock
+        self._tell = tell
+        self._notice = notice
+        self._least = settings.actors
+        self._wanted = settings.actors
+        self._most = max(settings.actors, settings.actors_max)
+        self._posts: dict[str, _Post] = {}
+        self._lag_due = 0.0
+        self._scaled_s = self._idle_since_s = clock.monotonic()
+
+    def run(self, done: Callable[[], bool], lag_s: Callable[[], float]) -> None:
+        """Keep workers running until `done`, then let them end in good order.
+
+        Args:
+            done: Asked several times a second.
+            lag_s: How long the oldest record has waited for its analysis; asked every two seconds.
+
+        Raises:
+            ConfigurationError: The workers cannot work until the user changes something.
+        """
+        try:
+            while not done():
+                try:
+                    self._fill()
+                    self._watch()
+                except ClusterLostError as error:
+                    self._rebuild(error)
+                self._scale(lag_s)
+                self._clock.sleep(_TICK_S)
+        finally:
+            for slot, health in self._crew.stop(list(self._posts), self._settings.stop_timeout_s).items():
+                self._tell(slot, health)
+
+    def _fill(self) -> None:
+        """Start what is missing, and end what is too many, the newest first."""
+        for number in range(self._wanted):
+            slot = f"{self._slot}-{number}"
+            if slot not in self._posts:
+                self._crew.start(slot)
+                self._posts[slot] = _Post(self._clock.monotonic())
+        surplus = list(self._posts)[self._wanted :]
+        if surplus:
+            self._crew.stop(surplus, self._settings.stop_timeout_s)
+            for slot in surplus:
+                del self._posts[slot]
+
+    def _watch(self) -> None:
+        for slot, answer in self._crew.ask(_ANSWER_S).items():
+            post = self._posts[slot]
+            if answer is Absence.RESTARTING:
+                post.starting = True
+            elif answer is Absence.SILENT:
+                self._miss(slot, post)
+            else:
+                self._hear(slot, post, answer)
+
+    def _hear(self, slot: str, post: _Post, health: Health) -> None:
+        if health.failure is not None:
+            raise ConfigurationError(health.failure)
+        if post.incarnation not in {None, health.incarnation}:
+            self._notice(f"worker {slot} died; another has taken its place (process {health.pid})")
+        post.incarnation, post.since_s, post.starting = health.incarnation, self._clock.monotonic(), False
+        self._tell(slot, health)
+
+    def _miss(self, slot: str, post: _Post) -> None:
+        if self._clock.monotonic() - post.since_s < (_START_S if post.starting else _SILENT_S):
+            return
+        self._notice(f"worker {slot} does not answer; it is ended and started again")
+        self._crew.replace(slot)
+        self._posts[slot] = _Post(self._clock.monotonic())
+
+    def _rebuild(self, error: ClusterLostError) -> None:
+        self._notice(f"{error}; it is built anew")
+        self._posts.clear()
+        try:
+            self._crew.rebuild()
+        except ClusterLostError as again:
+            self._notice(f"{again}; trying again")
+            self._clock.sleep(_REBUILD_S)
+
+    def _scale(self, lag_s: Callable[[], float]) -> None:
+        """One worker more where records wait for too long, one less where none has waited for a while."""
+        now = self._clock.monotonic()
+        if now < self._lag_due or self._least == self._most:
+            return
+        self._lag_due = now + _LAG_EVERY_S
+        lagging = lag_s() > self._settings.scale_lag_s
+        self._idle_since_s = now if lagging else self._idle_since_s
+        if lagging and self._wanted < self._most and now - self._scaled_s >= self._settings.scale_lag_s:
+            self._resize(self._wanted + 1)
+        elif self._wanted > self._least and now - max(self._idle_since_s, self._scaled_s) >= self._settings.scale_idle_s:
+            self._resize(self._wanted - 1)
+
+    def _resize(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._scaled_s = self._clock.monotonic()
