@@ -1,11 +1,15 @@
-"""Carries a source's segments into the log: leased, in order, one unacknowledged; imports ports, records, errors and the backlog."""
+"""Carries a source's segments into the log: leased, in order, one unacknowledged; imports ports, records, errors, metrics, the backlog."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+from structlog.contextvars import bound_contextvars
+
 from pipeline.errors import HeadcountError, InvalidRecordError, SourceError, TransientError
+from pipeline.metrics import REFUSED_SEGMENTS, ROOM_WAIT_SECONDS, count_ingested
 from pipeline.ports import SourcePosition
 from pipeline.record import to_record
 from pipeline.types import Segment, SegmentKind
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.types import Camera
 
 T = TypeVar("T")
+_log = structlog.get_logger()
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _ROOM_WAIT_S = 0.1
@@ -56,10 +61,15 @@ class Ingest:
         Raises:
             ConfigurationError: Another live process feeds this camera.
         """
+        with bound_contextvars(camera=camera.name, partition=camera.partition):  # also of what the source logs
+            return self._run(source, camera)
+
+    def _run(self, source: SegmentSource, camera: Camera) -> IngestOutcome:
         lease = self._patiently(lambda: self.registry.lease(camera, source.session))
         if lease is None:
             return IngestOutcome()
         outcome = IngestOutcome(session=lease.session, finished=lease.finished)
+        _log.info("session_begun", session=lease.session, sequence=lease.next_sequence)
         try:
             if not lease.finished:
                 self._carry(source, lease, outcome)
@@ -67,6 +77,7 @@ class Ingest:
             outcome.failure = error
         finally:
             self._release(lease)
+        _tell_end(lease, outcome)
         return outcome
 
     def _carry(self, source: SegmentSource, lease: Lease, outcome: IngestOutcome) -> None:
@@ -124,6 +135,7 @@ class Ingest:
             if self.stop.is_set():
                 return False
             self.clock.sleep(_ROOM_WAIT_S)
+            ROOM_WAIT_SECONDS.labels(lease.camera.name).inc(_ROOM_WAIT_S)
             if self.clock.monotonic() - renewed_s > _RENEW_S:
                 renewed_s = self.clock.monotonic()
                 self._patiently(lambda: self.registry.lease(lease.camera, lease.session))
@@ -131,13 +143,20 @@ class Ingest:
 
     def _patiently(self, call: Callable[[], T]) -> T | None:
         """Try until the log or the database answers; None when stopped before."""
-        wait_s = _FIRST_WAIT_S
+        wait_s, waiting = _FIRST_WAIT_S, False
         while True:
             try:
-                return call()
-            except TransientError:
+                answer = call()
+            except TransientError as error:
                 if self.stop.is_set():
                     return None
+                if not waiting:
+                    _log.warning("waiting", error=str(error))
+                waiting = True
+            else:
+                if waiting:
+                    _log.warning("waiting_is_over")
+                return answer
             self.clock.sleep(wait_s)
             wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
 
@@ -153,13 +172,27 @@ def _counted(send: Callable[[Segment, Lease], int | None], segment: Segment, lea
     try:
         if send(segment, lease) is None:
             return False
-    except InvalidRecordError:
+    except InvalidRecordError as error:
         outcome.refused += 1
+        REFUSED_SEGMENTS.labels(lease.camera.name).inc()
+        _log.warning("segment_refused", session=segment.session, sequence=segment.sequence, reason=error.reason)
         return True
-    outcome.segments += segment.kind is SegmentKind.GOP
+    if segment.kind is SegmentKind.GOP:
+        outcome.segments += 1
+        count_ingested(lease.camera.name, len(segment.payload), reconnected=segment.reconnected)
     outcome.bytes += len(segment.payload)
     outcome.finished = segment.kind is SegmentKind.END
     return True
+
+
+def _tell_end(lease: Lease, outcome: IngestOutcome) -> None:
+    failure = outcome.failure
+    fields = {"session": lease.session, "segments": outcome.segments, "finished": outcome.finished}
+    if failure is None:
+        _log.info("session_ended", **fields)
+    else:
+        reason = failure.kind if isinstance(failure, SourceError) else type(failure).__name__
+        _log.warning("session_ended", **fields, reason=reason, error=str(failure))
 
 
 def _end_after(last: Segment) -> Segment:

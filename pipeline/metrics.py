@@ -1,12 +1,18 @@
-"""Every metric once, with what to do when it moves; imports nothing of ours."""
+"""Every metric once, with what to do when it moves, and the functions that move several at once; may import types."""
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from time import perf_counter
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipeline.types import BatchResult, Lag, StoredRecord
 
 
 class Stage(StrEnum):
@@ -23,6 +29,89 @@ class Stage(StrEnum):
     COMMIT = "commit"
 
 
+class Replacement(StrEnum):
+    """Why a worker was replaced."""
+
+    DIED = "died"
+    HUNG = "hung"
+    CLUSTER_LOST = "cluster_lost"
+
+
+class Scaling(StrEnum):
+    """Which way the number of workers was changed."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+# A worker. What an analysis gives is counted after its commit: what was refused is not.
+
+RECORDS_READ = Counter(
+    "headcount_records_read_total",
+    "Records that were read from the log; again after a lost commit. Stands still with lag: look at the log and at the stages.",
+)
+READ_BYTES = Counter(
+    "headcount_read_bytes_total",
+    "Bytes of those records. Far above what ingest acknowledges: batches are read again and again, look at lost commits.",
+)
+SEGMENTS_ANALYSED = Counter(
+    "headcount_segments_analysed_total",
+    "Segments that were analysed and stored. Slower than segments are ingested: lag grows, add workers.",
+)
+FRAMES_DECODED = Counter(
+    "headcount_frames_decoded_total",
+    "Frames that were decoded. Many times the frames analysed: cameras send more frames than HEADCOUNT_ANALYSIS_FPS asks for.",
+)
+FRAMES_ANALYSED = Counter(
+    "headcount_frames_analysed_total",
+    "Frames that were searched for faces. Drops while segments are analysed: look at the reasons of rejected and dead letters.",
+)
+DETECTIONS = Counter(
+    "headcount_detections_total",
+    "Faces that were found in analysed frames. None over hours of opening time: look at the camera's picture and at the detector.",
+)
+CROPS_CLASSIFIED = Counter(
+    "headcount_crops_classified_total",
+    "Crops whose age and gender were estimated. Few of the detections: faces are small or turned away, see rejected by reason.",
+)
+VISITS = Counter(
+    "headcount_visits_total",
+    "Visits that were stored. None while there are detections: tracks are not confirmed, see rejected by reason.",
+)
+REJECTED = Counter(
+    "headcount_rejected_total",
+    "What was seen and not used, by reason (docs/commands.md). A reason that jumps tells what changed before the camera.",
+    ["reason"],
+)
+DEAD_LETTERS = Counter(
+    "headcount_dead_letters_total",
+    "Records, or the rest of one, that could not be analysed, by reason. Expected 0: their coordinates are in the table dead_letter.",
+    ["reason"],
+)
+LOST_OFFSETS = Counter(
+    "headcount_lost_offsets_total",
+    "Offsets that retention had taken before they were read. Expected 0: raise HEADCOUNT_RETENTION_MINUTES or add workers.",
+)
+COMMITS = Counter(
+    "headcount_commits_total",
+    "Batches that were stored. Stands still while there is lag: look at the stages and at the database.",
+)
+LAST_COMMIT = Gauge(
+    "headcount_last_commit_timestamp_seconds",
+    "When a batch was stored last, seconds since the epoch; 0: none yet. Long ago while there is lag: the worker hangs or waits.",
+)
+UNCONFIRMED_COMMITS = Counter(
+    "headcount_unconfirmed_commits_total",
+    "Commits whose answer was lost; what became of each was asked again. Moves when connections break: look at the network and the server.",
+)
+DATABASE_UNAVAILABLE = Counter(
+    "headcount_database_unavailable_total",
+    "Transactions that the database did not take; they are tried again. Goes on moving: it is away, full or overloaded, see its log.",
+)
+LOG_UNAVAILABLE = Counter(
+    "headcount_log_unavailable_total",
+    "Calls that the segment log did not take; they are tried again. Goes on moving: look at the disk of the data folder.",
+)
 VISIT_CONFLICTS = Counter(
     "headcount_visit_conflicts_total",
     "Visits that were already stored under their key and were left as they are. Expected 0: a log was read twice, or a fence failed.",
@@ -31,13 +120,102 @@ FENCED = Counter(
     "headcount_fenced_total",
     "Commits that were refused because another process holds the claim. Moves at take-overs; if it goes on, look for stalled workers.",
 )
+CAREFUL_RECORDS = Counter(
+    "headcount_careful_records_total",
+    "Records that were opened alone, because holders of their partition had died. Goes on moving: a record kills workers.",
+)
+PARTITIONS_HELD = Gauge(
+    "headcount_partitions_held",
+    "Partitions that this worker holds. 0 for long: more workers than partitions. The sum below the partitions: some lie idle.",
+)
+LAG_RECORDS = Gauge(
+    "headcount_lag_records",
+    "Records of a held partition that are not analysed and stored. Grows: the worker is too slow, or hangs on one record.",
+    ["partition"],
+)
+LAG_SECONDS = Gauge(
+    "headcount_lag_seconds",
+    "How long the oldest of them has been in the log. Nears HEADCOUNT_RETENTION_MINUTES: video is lost soon, add workers.",
+    ["partition"],
+)
 STAGE_SECONDS = Counter(
     "headcount_stage_seconds_total",
     "Seconds that threads of this process spent in a stage, waiting included. A stage whose share grows is where to look.",
     ["stage"],
 )
 
+# Ingest.
+
+INGESTED_SEGMENTS = Counter(
+    "headcount_ingested_segments_total",
+    "Segments with video that are in the log, by camera. Stands still for a live camera: it is offline, see its failures.",
+    ["camera"],
+)
+INGESTED_BYTES = Counter(
+    "headcount_ingested_bytes_total",
+    "Bytes of those segments. Jumps: the camera's bit rate was changed; the log holds HEADCOUNT_RETENTION_MINUTES of it.",
+    ["camera"],
+)
+REFUSED_SEGMENTS = Counter(
+    "headcount_refused_segments_total",
+    "Segments that were larger than the log carries and were left out. Expected 0: raise HEADCOUNT_SEGMENT_MAX_BYTES.",
+    ["camera"],
+)
+RECONNECTS = Counter(
+    "headcount_reconnects_total",
+    "Times that a live camera sent video again after it was lost. Moves often: look at its network and power.",
+    ["camera"],
+)
+CAMERA_FAILURES = Counter(
+    "headcount_camera_failures_total",
+    "Connections to live cameras that failed or were lost, by reason (docs/cameras.md). The log names the camera.",
+    ["reason"],
+)
+CAMERAS_ONLINE = Gauge(
+    "headcount_cameras_online",
+    "Live cameras that send video now. Below the number of cameras: look at the failures.",
+)
+ROOM_WAIT_SECONDS = Counter(
+    "headcount_room_wait_seconds_total",
+    "Seconds that a recording waited because too much of its partition was not analysed. Moves: workers are slower than ingest.",
+    ["camera"],
+)
+CLOCK_CORRECTION_SECONDS = Counter(
+    "headcount_capture_clock_correction_seconds_total",
+    "Seconds by which capture times of live cameras were moved against the cameras' own clocks. Grows slowly with their drift; "
+    "jumps: a camera's clock was set.",
+)
+
+# The supervisor of the workers, and the embedded server.
+
+WORKERS_WANTED = Gauge(
+    "headcount_workers_wanted",
+    "Workers that there should be. At HEADCOUNT_ACTORS_MAX with lag: this machine or cluster is too small.",
+)
+WORKERS_RUNNING = Gauge(
+    "headcount_workers_running",
+    "Workers that answer. Below those wanted for more than a minute: they do not start, see why they were replaced.",
+)
+WORKERS_REPLACED = Counter(
+    "headcount_workers_replaced_total",
+    "Workers that were replaced, by reason. Moves: died, see memory and dead letters; hung, see HEADCOUNT_HANG_S and the log.",
+    ["reason"],
+)
+SCALE_CHANGES = Counter(
+    "headcount_scale_changes_total",
+    "Changes of the number of workers, by direction. Up and down by turns: raise HEADCOUNT_SCALE_IDLE_S.",
+    ["direction"],
+)
+DATABASE_RESTARTS = Counter(
+    "headcount_database_restarts_total",
+    "Times that the embedded database was found dead and started again. Moves: see server.log in its folder, and the machine's memory.",
+)
+
 _OF_STAGE = {stage: STAGE_SECONDS.labels(stage) for stage in Stage}
+for _reason in Replacement:
+    WORKERS_REPLACED.labels(_reason)
+for _direction in Scaling:
+    SCALE_CHANGES.labels(_direction)
 
 
 class timed:  # noqa: N801 - reads as a verb: `with timed(Stage.DECODE):`
@@ -54,3 +232,74 @@ class timed:  # noqa: N801 - reads as a verb: `with timed(Stage.DECODE):`
 
     def __exit__(self, *_: object) -> None:
         self._seconds.inc(perf_counter() - self._began)
+
+
+def stage_seconds() -> dict[str, float]:
+    """Return the seconds that this process has spent in each stage."""
+    (metric,) = STAGE_SECONDS.collect()
+    return {sample.labels["stage"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
+
+
+def count_read(records: Sequence[StoredRecord]) -> None:
+    """Count what was read from the log, to be analysed."""
+    RECORDS_READ.inc(len(records))
+    READ_BYTES.inc(sum(stored.record.size for stored in records))
+
+
+def count_batch(result: BatchResult) -> None:
+    """Count a batch; only after it was committed."""
+    COMMITS.inc()
+    LAST_COMMIT.set_to_current_time()
+    VISITS.inc(len(result.visits))
+    for minute in result.coverage:
+        SEGMENTS_ANALYSED.inc(minute.segments)
+        FRAMES_DECODED.inc(minute.frames_decoded)
+        FRAMES_ANALYSED.inc(minute.frames_analysed)
+        DETECTIONS.inc(minute.detections)
+        for reason, number in minute.rejected.items():
+            REJECTED.labels(reason).inc(number)
+    for letter in result.dead_letters:
+        DEAD_LETTERS.labels(letter.reason).inc()
+    for gap in result.log_gaps:
+        LOST_OFFSETS.inc(gap.to_offset - gap.from_offset)
+
+
+def show_lag(partition: int, lag: Callable[[], Lag | None]) -> None:
+    """Show a held partition's lag from now on: asked whenever somebody reads the metrics; None: it is not known."""
+
+    def records() -> float:
+        known = lag()
+        return math.nan if known is None else known.records
+
+    def seconds() -> float:
+        known = lag()
+        return math.nan if known is None else known.seconds
+
+    LAG_RECORDS.labels(partition).set_function(records)
+    LAG_SECONDS.labels(partition).set_function(seconds)
+
+
+def hide_lag(partition: int) -> None:
+    """Show a partition's lag no more: another worker may."""
+    for gauge in (LAG_RECORDS, LAG_SECONDS):
+        gauge.remove(partition)
+
+
+def count_ingested(camera: str, size: int, *, reconnected: bool) -> None:
+    """Count a segment with video that was acknowledged.
+
+    Args:
+        camera: Its name.
+        size: Bytes of video.
+        reconnected: It is the first one after the camera was lost.
+    """
+    INGESTED_SEGMENTS.labels(camera).inc()
+    INGESTED_BYTES.labels(camera).inc(size)
+    if reconnected:
+        RECONNECTS.labels(camera).inc()
+
+
+def show_workers(*, wanted: int, running: int) -> None:
+    """Show how many workers there should be, and how many answer."""
+    WORKERS_WANTED.set(wanted)
+    WORKERS_RUNNING.set(running)

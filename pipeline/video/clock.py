@@ -43,6 +43,7 @@ class LiveClock:
     """
 
     def __init__(self) -> None:
+        self.corrected_us = 0  # by how much capture times were moved against the camera's own clock, in all
         self._window: deque[tuple[int, int]] = deque()  # (pts_ms, offset_us), offsets growing: the first one is the minimum
         self._offset_us: int | None = None
         self._slewed_ms = 0
@@ -80,8 +81,11 @@ class LiveClock:
 
     def _slew(self, now_ms: int) -> None:
         target_us = self._window[0][1]
-        if self._offset_us is None or abs(target_us - self._offset_us) > _LOST_US:
-            self._offset_us = target_us
-        allowed_us = max(0, now_ms - self._slewed_ms) * _SLEW_US_PER_S // 1000
-        self._offset_us += max(-allowed_us, min(allowed_us, target_us - self._offset_us))
+        before_us = target_us if self._offset_us is None else self._offset_us
+        step_us = target_us - before_us
+        if abs(step_us) <= _LOST_US:
+            allowed_us = max(0, now_ms - self._slewed_ms) * _SLEW_US_PER_S // 1000
+            step_us = max(-allowed_us, min(allowed_us, step_us))
+        self._offset_us = before_us + step_us
+        self.corrected_us += abs(step_us)
         self._slewed_ms = now_ms

@@ -1,15 +1,18 @@
-"""Network cameras as sources of segments: connects, and connects again; imports the video package and its own."""
+"""Network cameras as sources of segments: connects, and connects again; imports metrics, the video package and its own."""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
+import structlog
+
 from pipeline.adapters.camera.address import redact
 from pipeline.adapters.camera.connection import Connection
 from pipeline.adapters.camera.live_rate import FrameRate
 from pipeline.adapters.camera.recording import RecordingReader, paced, written
 from pipeline.errors import SourceError
+from pipeline.metrics import CAMERA_FAILURES, CAMERAS_ONLINE, CLOCK_CORRECTION_SECONDS
 from pipeline.types import to_us
 from pipeline.video.clock import FileClock, LiveClock
 from pipeline.video.write import SegmentWriter
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.adapters.camera.options import SourceOptions
     from pipeline.ports import SourcePosition
     from pipeline.types import Segment
+
+_log = structlog.get_logger()
 
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _DOUBLINGS = 16  # a camera may be away for weeks
@@ -38,6 +43,9 @@ class LiveSource:
         self._clock = LiveClock()
         self._rate = FrameRate()
         self._connection: Connection | None = None
+        self._corrected_us = 0  # of the clock's corrections, what was told
+        self._online = False  # the present connection has sent video
+        self._failed = False  # the last one failed or was lost
         self._quiet_s: float | None = None  # when the camera counts as quiet; None: nothing was sent since that was said
 
     def segments(self, position: SourcePosition) -> Iterator[Segment]:
@@ -56,6 +64,7 @@ class LiveSource:
                 if (yield from self._connect_and_read(writer)):
                     break
             except SourceError as error:
+                self._tell_failure(error)
                 if writer.end_us == 0 or error.kind in _FATAL:
                     raise
                 self._options.notice(f"{error}; connecting again")
@@ -80,10 +89,28 @@ class LiveSource:
                 return True
             for segment in written(connection.runs(self._clock), writer):
                 self._quiet_s = self._options.clock.monotonic() + _QUIET_S
+                self._tell_online()
                 yield segment
         finally:
+            CAMERAS_ONLINE.dec(self._online)
+            self._online = False
             self.close()
         return self._options.stop.is_set()
+
+    def _tell_online(self) -> None:
+        """Tell that a segment came."""
+        CLOCK_CORRECTION_SECONDS.inc((self._clock.corrected_us - self._corrected_us) / 1e6)
+        self._corrected_us = self._clock.corrected_us
+        if not self._online:
+            (_log.warning if self._failed else _log.info)("camera_online")
+            CAMERAS_ONLINE.inc()
+            self._online, self._failed = True, False
+
+    def _tell_failure(self, error: SourceError) -> None:
+        """Tell why a connection failed or was lost; aloud only the first time."""
+        (_log.info if self._failed else _log.warning)("camera_offline", reason=error.kind, error=str(error))
+        CAMERA_FAILURES.labels(error.kind).inc()
+        self._failed = True
 
     def _recording(self, connection: Connection, writer: SegmentWriter) -> Iterator[Segment]:
         writer.clock = FileClock(to_us(self._options.start or self._options.clock.now()))

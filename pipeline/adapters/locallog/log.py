@@ -1,4 +1,4 @@
-"""The segment log on disk; imports ports, types and errors, and the parts beside it."""
+"""The segment log on disk; imports ports, types, errors and metrics, and the parts beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.adapters.locallog.reader import PartitionReader
 from pipeline.adapters.locallog.retention import delete_aged, delete_all, delete_surplus
 from pipeline.adapters.locallog.writer import PartitionWriter, Rolling
 from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError
+from pipeline.metrics import LOG_UNAVAILABLE
 from pipeline.types import to_us
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ class LocalLog:
         try:
             yield
         except OSError as error:
+            LOG_UNAVAILABLE.inc()
             raise LogUnavailableError(
                 f"the segment log in {self._path} cannot be used: {error.strerror}; free space or fix its folder"
             ) from error

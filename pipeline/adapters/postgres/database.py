@@ -1,4 +1,4 @@
-"""Connections to one PostgreSQL database, with their limits and their errors; imports errors only."""
+"""Connections to one PostgreSQL database, with their limits and their errors; imports errors and metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, create_engine, event, exc, make_url
 
 from pipeline.adapters.postgres.failures import translated
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError
+from pipeline.metrics import DATABASE_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,8 @@ class Database:
             ours = translated(error)
             if ours is None:
                 raise
+            if isinstance(ours, DatabaseUnavailableError):
+                DATABASE_UNAVAILABLE.inc()
             raise ours from None  # the driver's chain holds the connection's parameters
 
     def close(self) -> None:
