@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from pipeline.errors import DatabaseUnavailableError, FencedError, HungError, SupersededError, TransientError
+from pipeline.lag import lag_of
 from pipeline.lane import Lane
+from pipeline.metrics import PARTITIONS_HELD, count_batch, hide_lag, show_lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,8 +21,10 @@ if TYPE_CHECKING:
 
     from pipeline.lane import Equipment
     from pipeline.ports import Claims
-    from pipeline.types import BatchResult
+    from pipeline.types import BatchResult, Claim, Lag
     from pipeline.watchdog import Watchdog
+
+_log = structlog.get_logger()
 
 _TICK_S = 0.05
 _CLAIM_EVERY_S = 1.0
@@ -119,6 +126,7 @@ class Worker:
                 self._lanes[partition] = self._lanes.pop(partition)  # to the end: the others come first next time
             else:
                 lane.forget_queue()  # at most `lanes` batches are in memory, however many partitions lag
+        PARTITIONS_HELD.set(len(self._lanes))
 
     def _idle(self) -> bool:
         return not self._running and all(lane.has_work() is False for lane in self._lanes.values())
@@ -127,6 +135,7 @@ class Worker:
         with self._watchdog.watching() if self._watchdog is not None else nullcontext():
             result = lane.work()
         if result is not None:
+            _tell(result)
             self._on_commit(result)
 
     def _collect(self) -> None:
@@ -138,9 +147,11 @@ class Worker:
                 future.result()
             except SupersededError:
                 self._superseded.set()
-            except FencedError:
+            except FencedError as error:
+                _log.warning("claim_lost", partition=partition, epoch=lane.claim.epoch, offset=lane.claim.next_offset, error=str(error))
                 if self._lanes.get(partition) is lane:
                     del self._lanes[partition]
+                    hide_lag(partition)
             except TransientError:
                 if not self._with.stop.is_set():
                     raise  # a lane waits out what passes by itself, unless it is stopped
@@ -151,36 +162,73 @@ class Worker:
         try:
             claims = self._claims.acquire()
             for claim in claims:
-                self._lanes[claim.partition] = Lane(claim, self._with)
-                self._with.at("after_claim")
+                self._begin(claim)
             self._surplus = self._claims.surplus(len(self._lanes))
         except DatabaseUnavailableError:
             return False
         return not claims
+
+    def _begin(self, claim: Claim) -> None:
+        lane = self._lanes[claim.partition] = Lane(claim, self._with)
+        show_lag(claim.partition, partial(self._lag, lane))
+        _log.info("claim_taken", partition=claim.partition, epoch=claim.epoch, offset=claim.next_offset, crashes=claim.crashes)
+        self._with.at("after_claim")
+
+    def _lag(self, lane: Lane) -> Lag | None:
+        try:
+            return lag_of(self._with.log, lane.claim.partition, lane.claim.next_offset, self._with.clock.now())
+        except TransientError:
+            return None
+
+    def _release(self, claim: Claim) -> None:
+        self._claims.release(claim)
+        _log.info("claim_released", partition=claim.partition, epoch=claim.epoch, offset=claim.next_offset)
 
     def _give_surplus_back(self) -> None:
         """Release what a worker that joined has a right to."""
         between_batches = [partition for partition in self._lanes if partition not in self._running]
         for partition in between_batches[: self._surplus]:
             with suppress(DatabaseUnavailableError):  # tried again at the next tick; a claim without a lane would lie idle
-                self._claims.release(self._lanes[partition].claim)
+                self._release(self._lanes[partition].claim)
                 del self._lanes[partition]
+                hide_lag(partition)
                 self._surplus -= 1
 
     def _give_back(self) -> None:
         """Give back the partitions whose lanes have stopped."""
         self._collect()
+        PARTITIONS_HELD.set(0)
         for partition, lane in self._lanes.items():
+            hide_lag(partition)
             if partition not in self._running:
                 with suppress(DatabaseUnavailableError):  # the claim lapses by itself
-                    self._claims.release(lane.claim)
+                    self._release(lane.claim)
 
     def _renew(self, finished: threading.Event) -> None:
+        failed = False
         while not finished.wait(self._with.settings.renew_s):
             try:
                 self._claims.renew()
-            except SupersededError:
+            except SupersededError as error:
+                _log.warning("superseded", error=str(error))
                 self._superseded.set()
                 return
-            except DatabaseUnavailableError:
-                continue  # the fence refuses what a lapsed claim would write
+            except DatabaseUnavailableError as error:  # the fence refuses what a lapsed claim would write
+                if not failed:
+                    _log.warning("renewing_fails", error=str(error))
+                failed = True
+            else:
+                if failed:
+                    _log.warning("renewing_goes_on")
+                failed = False
+
+
+def _tell(result: BatchResult) -> None:
+    """Count and log what was committed."""
+    count_batch(result)
+    for letter in result.dead_letters:
+        camera = None if letter.camera_id is None else str(letter.camera_id)
+        place = {"partition": letter.partition, "offset": letter.offset, "camera_id": camera}
+        _log.warning("dead_letter", **place, session=letter.session, sequence=letter.sequence, reason=letter.reason)
+    for gap in result.log_gaps:
+        _log.warning("log_gap", partition=gap.partition, offset=gap.from_offset, to_offset=gap.to_offset, reason=gap.reason)
