@@ -22,6 +22,7 @@ from pipeline.errors import HeadcountError, HungError
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from pipeline.settings import Settings
     from services.run import RunOutcome
 
 # The commands import what they need when they run: --help must not wait for the models' libraries (PLC0415).
@@ -92,7 +93,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
     if demo and (name or start or pace or fps != 1.0):
         raise typer.BadParameter("--demo takes no --name, --fps, --start or --pace: its clip is made as it is")
-    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector)
+    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector)
     console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
@@ -130,7 +131,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     if not sources:
         raise typer.BadParameter("name a SOURCE")
-    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir=data_dir, database_url=database_url)
     options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace)
     raise typer.Exit(carry(settings, options, Console(highlight=False)))
 
@@ -161,7 +162,7 @@ def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Analyse what is in the segment log, beside other workers, until it is stopped."""
     from services.worker import WorkOptions, work  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, database_url=database_url, detector=detector, metrics_port=metrics_port)
+    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector, metrics_port=metrics_port)
     work(settings, Console(stderr=True, highlight=False), WorkOptions(slot=slot, until_end=until_end, address=address))
 
 
@@ -178,7 +179,7 @@ def analyze(
     """Find the faces of one picture or follow those of one video, without a database."""
     from services.analyze import analyze as look  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, detector=detector)
+    settings = _settings(data_dir=data_dir, detector=detector)
     document = look(path, out, settings, Console(stderr=as_json, highlight=False))
     if as_json:
         _write_json(document)
@@ -193,7 +194,7 @@ def sql(
     """Open a SQL shell on the kept rows; starts the embedded database where it is not running."""
     from services.sql import shell  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir=data_dir, database_url=database_url)
     raise typer.Exit(shell(settings, arguments or [], Console(stderr=True, highlight=False).print))
 
 
@@ -202,7 +203,7 @@ def doctor(data_dir: _DataDir = None, database_url: _DatabaseUrl = None) -> None
     """Say what is there and what is missing on this machine."""
     from services.doctor import examine  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir=data_dir, database_url=database_url)
     raise typer.Exit(examine(settings, Console(highlight=False)))
 
 
@@ -234,6 +235,15 @@ def _end_at_once(error: HungError) -> NoReturn:
         with suppress(OSError):
             stream.flush()
     os._exit(error.exit_code)
+
+
+def _settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each override is validated by its field
+    """Read the settings and log as they say."""
+    from services.logs import configure  # noqa: PLC0415
+
+    settings = load_settings(**overrides)
+    configure(settings)
+    return settings
 
 
 def _utc(instant: datetime | None) -> datetime | None:
