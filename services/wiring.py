@@ -26,6 +26,7 @@ from pipeline.adapters.postgres.migrate import migrate
 from pipeline.adapters.postgres.registry import PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.adapters.ray import RayCrew
+from pipeline.adapters.runtimes import runtime
 from pipeline.engine import Engine
 from pipeline.errors import DatabaseUnavailableError
 from pipeline.lag import lag_of
@@ -203,9 +204,9 @@ def load_classifier(settings: Settings) -> Classifier:
     """Load the age and gender model; it tests itself.
 
     Raises:
-        ConfigurationError: There is no such model, or it fails its test.
+        ConfigurationError: There is no such model, or it fails its test; or the runtime is not installed.
     """
-    return OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model)
+    return OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model, runtime(settings.runtime))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Classifies crops in this process: ONNX Runtime on a model of a Triton repository."""
+"""Classifies crops in this process, with a model of a Triton repository."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import numpy as np
 from pipeline.adapters.golden import check_golden, read_golden
 from pipeline.adapters.model_config import ModelConfig, Port, read_model_config
 from pipeline.errors import ConfigurationError
-from pipeline.networks import Network
+from pipeline.networks import OnnxRuntimeNetwork, TensorType
 from pipeline.stages.align import CROP_RECIPE
 from pipeline.types import Attributes, UInt8, check_array
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.networks import Network, OpenNetwork
+
 _INPUTS = (Port(name="face", data_type="TYPE_UINT8", dims=(112, 112, 3)),)
 _OUTPUTS = (Port(name="age_probs", data_type="TYPE_FP32", dims=(101,)), Port(name="gender_probs", data_type="TYPE_FP32", dims=(2,)))
-_TENSORS = {"TYPE_UINT8": "tensor(uint8)", "TYPE_FP32": "tensor(float)"}
+_DTYPES = {"TYPE_UINT8": "uint8", "TYPE_FP32": "float32"}
 
 
 class OnnxClassifier:
@@ -27,16 +29,17 @@ class OnnxClassifier:
     Args:
         repository: A Triton model repository.
         model: A model in it; its newest version is taken.
+        open_network: In which runtime.
 
     Raises:
         ConfigurationError: There is no such model, its files disagree or are damaged, it wants other crops, or it fails its self-test.
     """
 
-    def __init__(self, repository: Path, model: str) -> None:
+    def __init__(self, repository: Path, model: str, open_network: OpenNetwork = OnnxRuntimeNetwork) -> None:
         config = read_model_config(repository, model)
         if config.crop_recipe != CROP_RECIPE:
             raise ConfigurationError(f"the model {model} wants crops by {config.crop_recipe!r}, but they are cut by {CROP_RECIPE!r}")
-        self._network = _load(repository, config)
+        self._network = _load(repository, config, open_network)
         self._max_batch_size = config.max_batch_size
         self.name = f"{config.name}:{config.version}/{config.crop_recipe}"
         check_golden(self.classify, read_golden(repository / model), self.name)
@@ -61,18 +64,18 @@ class OnnxClassifier:
             ) from None
 
 
-def _load(repository: Path, config: ModelConfig) -> Network:
+def _load(repository: Path, config: ModelConfig, open_network: OpenNetwork) -> Network:
     """Open the newest version; what the contract, the configuration and the network say of their ports must be the same."""
     path = repository / config.name / str(config.version) / "model.onnx"
     try:
-        network = Network(path.read_bytes())
+        network = open_network(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be loaded ({error}); install the model again") from None
     for side, contract, stated, real in (
-        ("inputs", _INPUTS, config.inputs, network.inputs),
-        ("outputs", _OUTPUTS, config.outputs, network.outputs),
+        ("inputs", _INPUTS, config.inputs, network.signature.inputs),
+        ("outputs", _OUTPUTS, config.outputs, network.signature.outputs),
     ):
-        wanted = {port.name: (_TENSORS[port.data_type], port.dims) for port in contract}
-        if stated != contract or {name: (kind, shape[1:]) for name, (kind, shape) in real.items()} != wanted:
+        wanted = {port.name: TensorType(dtype=_DTYPES[port.data_type], shape=(None, *port.dims)) for port in contract}
+        if stated != contract or real != wanted:
             raise ConfigurationError(f"the model {config.name} has other {side} than the contract in triton_models/README.md")
     return network

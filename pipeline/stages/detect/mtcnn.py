@@ -1,4 +1,4 @@
-"""The MTCNN face detector on ONNX Runtime; imports types and the detectors' own modules only.
+"""The MTCNN face detector; imports types, networks and the detectors' own modules only.
 
 Zhang et al. (2016): an image pyramid goes through a proposal network, its boxes through a refining and an output network.
 Scale step, suppression and the refining threshold are those of the paper's code; the proposals' is 0.7 instead of 0.6 (a fifth faster,
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pipeline.networks import OnnxRuntimeNetwork
 from pipeline.stages.detect.boxes import detections, plausible, suppress, suppress_contained
 from pipeline.stages.detect.mtcnn_networks import Weights, output_network, proposal_network, refinement_network
 from pipeline.types import Detections
@@ -20,6 +21,7 @@ from pipeline.types import Detections
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipeline.networks import OpenNetwork
     from pipeline.types import Float32, UInt8
 
 _CELL_PX = 12  # what the proposal network sees of the picture at once
@@ -48,10 +50,10 @@ class MtcnnWeights:
 class Mtcnn:
     """MTCNN for faces from 20 pixels on; `score` is the output network's probability, cubed to compare with YuNet's."""
 
-    def __init__(self, weights: MtcnnWeights, *, name: str, low_threshold: float) -> None:
-        self._propose = proposal_network(weights.proposal)
-        self._refine = refinement_network(weights.refinement)
-        self._output = output_network(weights.output)
+    def __init__(self, weights: MtcnnWeights, *, name: str, low_threshold: float, open_network: OpenNetwork = OnnxRuntimeNetwork) -> None:
+        self._propose = proposal_network(weights.proposal, open_network)
+        self._refine = refinement_network(weights.refinement, open_network)
+        self._output = output_network(weights.output, open_network)
         self._low_threshold = low_threshold
         self.name = name
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.networks import Network
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipeline.networks import Network, OpenNetwork
 
 Weights: TypeAlias = Sequence["NDArray[Any]"]
 
@@ -61,25 +61,25 @@ class _Graph:
         matrix = self._constant(next(self._weights))
         return self.add("Gemm", value, matrix, self._constant(next(self._weights)))
 
-    def network(self, outputs: Sequence[str]) -> Network:
+    def network(self, outputs: Sequence[str], open_network: OpenNetwork) -> Network:
         ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["n", 3, "height", "width"])
         graph = helper.make_graph(self._nodes, "mtcnn", [patches], ports, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-        return Network(model.SerializeToString())
+        return open_network(model.SerializeToString())
 
 
-def proposal_network(weights: Weights) -> Network:
+def proposal_network(weights: Weights, open_network: OpenNetwork) -> Network:
     """Return PNet: offsets (n, 4, h', w') and probabilities (n, 2, h', w') of each 12x12 cell, 2 pixels apart."""
     graph = _Graph(weights)
     value = graph.pool(graph.rectify(graph.convolve("patches")), 2, "SAME_UPPER")
     value = graph.rectify(graph.convolve(value))
     value = graph.rectify(graph.convolve(value))
     offsets = graph.convolve(value)
-    return graph.network([offsets, graph.add("Softmax", graph.convolve(value), axis=1)])
+    return graph.network([offsets, graph.add("Softmax", graph.convolve(value), axis=1)], open_network)
 
 
-def refinement_network(weights: Weights) -> Network:
+def refinement_network(weights: Weights, open_network: OpenNetwork) -> Network:
     """Return RNet: offsets (n, 4) and probabilities (n, 2) of 24x24 patches."""
     graph = _Graph(weights)
     value = graph.pool(graph.rectify(graph.convolve("patches")), 3, "SAME_UPPER")
@@ -87,10 +87,10 @@ def refinement_network(weights: Weights) -> Network:
     value = graph.flatten(graph.rectify(graph.convolve(value)))
     value = graph.rectify(graph.connect(value))
     offsets = graph.connect(value)
-    return graph.network([offsets, graph.add("Softmax", graph.connect(value), axis=1)])
+    return graph.network([offsets, graph.add("Softmax", graph.connect(value), axis=1)], open_network)
 
 
-def output_network(weights: Weights) -> Network:
+def output_network(weights: Weights, open_network: OpenNetwork) -> Network:
     """Return ONet: offsets (n, 4), landmarks (n, 10: five x, five y) and probabilities (n, 2) of 48x48 patches."""
     graph = _Graph(weights)
     value = graph.pool(graph.rectify(graph.convolve("patches")), 3, "SAME_UPPER")
@@ -100,4 +100,4 @@ def output_network(weights: Weights) -> Network:
     value = graph.rectify(graph.connect(value))
     offsets = graph.connect(value)
     landmarks = graph.connect(value)
-    return graph.network([offsets, landmarks, graph.add("Softmax", graph.connect(value), axis=1)])
+    return graph.network([offsets, landmarks, graph.add("Softmax", graph.connect(value), axis=1)], open_network)
