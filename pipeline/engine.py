@@ -22,7 +22,7 @@ from pipeline.types import BatchResult, CameraState, DeadLetter, FuseSums, Segme
 from pipeline.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from uuid import UUID
 
     from pipeline.ports import Detector
@@ -84,12 +84,13 @@ class Engine:
         self._model = model
         self._settings = settings
 
-    def observe(self, states: Mapping[UUID, CameraState], records: Iterable[StoredRecord]) -> Seen:
+    def observe(self, states: Mapping[UUID, CameraState], records: Iterable[StoredRecord], unopened: Collection[int] = ()) -> Seen:
         """Decode, detect and track; return what was seen and the crops to classify.
 
         Args:
             states: Of the partition's cameras, as the last batch left them.
             records: In the log's order; taken one by one, so that the caller may stop in between.
+            unopened: Offsets of records whose video is set aside unseen: it has killed the process that opened it.
         """
         current = dict(states)
         takes: list[Take] = []
@@ -97,7 +98,7 @@ class Engine:
         next_offset = 0
         for stored in records:
             next_offset = stored.offset + 1
-            take, state = self._take(current, stored)
+            take, state = self._take(current, stored, opened=stored.offset not in unopened)
             takes.append(take)
             if take.camera_id is None:
                 continue
@@ -139,7 +140,7 @@ class Engine:
         )
         return Conclusion(result=result, states=states)
 
-    def _take(self, states: Mapping[UUID, CameraState], stored: StoredRecord) -> tuple[Take, CameraState | None]:
+    def _take(self, states: Mapping[UUID, CameraState], stored: StoredRecord, *, opened: bool) -> tuple[Take, CameraState | None]:
         """Return what a record brought and its camera's state after it (None: the session ended)."""
         try:
             segment = to_segment(stored.record)
@@ -160,6 +161,9 @@ class Engine:
             state, closed = expire(state, segment.captured_us, self._settings)
             take.closed += closed
             return take, replace(state, last_us=max(state.last_us, segment.captured_us - 1))
+        if not opened:
+            take.dead_letters = (_letter(stored, segment, "killed_worker"),)
+            return take, state
         return take, self._look(take, state, segment, stored)
 
     def _enter(self, take: Take, state: CameraState | None, segment: Segment) -> CameraState:

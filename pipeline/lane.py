@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.errors import DatabaseUnavailableError, OffsetOutOfRangeError, TransientError
+from pipeline.caution import Caution
+from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, OffsetOutOfRangeError, TransientError
+from pipeline.metrics import Stage, timed
 from pipeline.state import decode_state
+from pipeline.turns import Turns
 from pipeline.types import LogGap
 
 if TYPE_CHECKING:
@@ -41,10 +45,15 @@ class Equipment:
     stop: threading.Event
     at: Callable[[str], None] = lambda _: None  # told each point at which a crash is interesting; tests stop there
     notice: Callable[[str], None] = lambda _: None  # told in a line what is waited for
+    turns: Turns = field(default_factory=Turns)
+    beat: Callable[[], None] = lambda: None  # told at each record and each try: the lane gets on
 
 
 class Lane:
     """A partition between claim and release. Used by one thread at a time.
+
+    Where several holders died without a commit, something in the next batch may have killed them. Then the lane works
+    carefully: alone in its process, one record at a time, each written down before it is opened.
 
     Args:
         claim: The right to write the partition, at its committed position.
@@ -57,6 +66,9 @@ class Lane:
         self._queue: deque[StoredRecord] = deque()
         self._states: dict[UUID, CameraState] | None = None
         self._barren_to = -1  # up to this offset a read found nothing: the log ends with a hole
+        self._caution = Caution.of(claim, equipment.settings.commit_segments)
+        if self._caution.records:
+            equipment.notice(_why_careful(claim, self._caution))
 
     def has_work(self) -> bool | None:
         """Say whether there is a record to read, or a log that is shorter than what was committed; None: the log does not say for now."""
@@ -83,16 +95,45 @@ class Lane:
         gaps = self._fill()
         if not self._queue and not gaps:
             return None
-        seen = self._with.engine.observe(self._states or {}, self._until_due())
-        answers = self._patiently(lambda: self._classify(seen.crops))
-        conclusion = self._with.engine.conclude(seen, answers, gaps)
-        to_offset = max(seen.next_offset, *(gap.to_offset for gap in gaps), self.claim.next_offset)
-        self._with.at("before_commit")
-        if not self._commit(to_offset, conclusion.result):
-            return None
+        with self._with.turns.taken(self._with.stop, self._with.beat, alone=self._caution.records > 0) as came:
+            return self._analyse(gaps) if came else None
+
+    def _analyse(self, gaps: tuple[LogGap, ...]) -> BatchResult | None:
+        """Look at a batch and commit it; what it has opened is a suspect only while nobody knows how that ends."""
+        try:
+            self._write_down_suspect()
+            seen = self._with.engine.observe(self._states or {}, self._until_due(), self._caution.unopened)
+            answers = self._patiently(lambda: self._classify(seen.crops))
+            conclusion = self._with.engine.conclude(seen, answers, gaps)
+            to_offset = max(seen.next_offset, *(gap.to_offset for gap in gaps), self.claim.next_offset)
+            self._with.at("before_commit")
+            if not self._commit(to_offset, conclusion.result):
+                self._acquit()
+                return None
+        except FencedError:
+            raise  # the record is another's, too
+        except Exception:
+            self._acquit()
+            raise
         self._with.at("after_commit")
         self._states = dict(conclusion.states)
         return conclusion.result
+
+    def _write_down_suspect(self) -> None:
+        """In careful mode, store which record is opened next; one without video kills nobody."""
+        if not self._caution.records or not self._queue or not self._queue[0].record.value:
+            return
+        offset = self._queue[0].offset
+        if offset not in self._caution.unopened:
+            count = self._caution.deaths_of(offset) + 1
+            self.claim = self._patiently(lambda: self._with.facts.suspect(self.claim, offset, count))
+
+    def _acquit(self) -> None:
+        """Take back that a record was opened: whoever lives to say so was not killed by it."""
+        offset = self.claim.suspect_offset
+        if offset is not None:
+            with suppress(HeadcountError):
+                self.claim = self._with.facts.suspect(self.claim, offset, self._caution.deaths_of(offset))
 
     def _load(self) -> None:
         if self._states is None:
@@ -123,36 +164,44 @@ class Lane:
         max_bytes = self._with.settings.batch_max_bytes
 
         def read() -> list[StoredRecord]:
-            return list(self._with.log.read(self.claim.partition, offset, max_bytes=max_bytes, timeout_s=_READ_TIMEOUT_S))
+            with timed(Stage.LOG):
+                return list(self._with.log.read(self.claim.partition, offset, max_bytes=max_bytes, timeout_s=_READ_TIMEOUT_S))
 
         return self._patiently(read)
 
     def _until_due(self) -> Iterator[StoredRecord]:
         """Yield a batch of the queue's records, until a commit is due or the worker stops; at least one, so that work goes on."""
         due = self._with.clock.monotonic() + self._with.settings.commit_s
-        for _ in range(min(len(self._queue), self._with.settings.commit_segments)):
+        most = 1 if self._caution.records else self._with.settings.commit_segments
+        for _ in range(min(len(self._queue), most)):
+            self._with.beat()
             yield self._queue.popleft()
             if self._with.stop.is_set() or self._with.clock.monotonic() >= due:
                 return
 
     def _classify(self, crops: UInt8) -> Attributes:
-        return self._with.classifier.classify(crops)
+        with timed(Stage.CLASSIFY):
+            return self._with.classifier.classify(crops)
 
     def _commit(self, to_offset: int, result: BatchResult) -> bool:
         """Commit; after a lost connection ask what became of it. False: it did not land, begin anew from what is stored."""
+        caution = self._caution.after(to_offset)
         try:
-            self.claim = self._with.facts.commit(self.claim, to_offset, result)
+            with timed(Stage.COMMIT):
+                self.claim = self._with.facts.commit(self.claim, to_offset, result, stay_careful=caution.records > 0)
         except DatabaseUnavailableError:
             self.claim = self._patiently(lambda: self._with.facts.confirm(self.claim, to_offset))
             if self.claim.next_offset != to_offset:
                 self._queue.clear()
                 self._states = None
                 return False
+        self._caution = caution
         return True
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """Try again while the outside world is away, until the worker is told to stop."""
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
+            self._with.beat()
             try:
                 return attempt()
             except TransientError as error:
@@ -162,3 +211,9 @@ class Lane:
                     self._with.notice(f"partition {self.claim.partition} waits: {error}")
                 self._with.clock.sleep(delay_s)
         raise AssertionError
+
+
+def _why_careful(claim: Claim, caution: Caution) -> str:
+    if caution.unopened:
+        return f"partition {claim.partition}: {caution.deaths} workers died of record {claim.suspect_offset}; it is set aside unopened"
+    return f"partition {claim.partition}: {claim.crashes} workers in a row died before a commit; its records are opened one by one"

@@ -68,6 +68,18 @@ class SegmentKind(StrEnum):
     END = "end"  # no payload: the session is over
 
 
+class Decode(StrEnum):
+    """How much of a camera's video is decoded, from the most to the least."""
+
+    ALL = "all"
+    GATED = "gated"  # keyframes first; what lies between them only where they, or movement, ask for it
+    KEYFRAMES = "keyframes"  # nothing else
+
+    def weaker(self, other: Decode) -> Decode:
+        """Return the one that decodes less."""
+        return max(self, other, key=list(Decode).index)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A run of encoded video of one camera that starts at a keyframe; one log record.
@@ -88,6 +100,7 @@ class Segment:
     height_px: int = 0
     frame_count: int = 0  # frames that a fresh decoder can show
     reconnected: bool = False  # the first segment after a live camera was lost and found
+    decode: Decode = Decode.ALL  # fixed when it was written, so that a replay looks at the same frames
     payload: bytes = field(default=b"", repr=False)  # Matroska
 
     def __post_init__(self) -> None:
@@ -282,6 +295,7 @@ class Camera:
     name: str
     site: str
     partition: int
+    decode: Decode = Decode.ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +335,7 @@ class CoverageMinute:
     camera_id: UUID
     minute: datetime  # its beginning, UTC
     seconds: int = 0  # bit s is set when the middle of second s lies in an observed interval (60 bits)
-    level: str = "all"  # how the video was decoded: "all", later "gated", "keyframes"
+    level: Decode = Decode.ALL  # how it was decoded; the least of what was done in it
     segments: int = 0
     frames_decoded: int = 0
     frames_analysed: int = 0
@@ -379,5 +393,5 @@ class Claim:
     epoch: int
     next_offset: int
     crashes: int  # claims in a row that ended without a commit
-    suspect_offset: int | None = None  # the record that was open when a holder died, in careful mode
-    suspect_count: int = 0  # how many times it was opened
+    suspect_offset: int | None = None  # the record that was opened last, in careful mode; none: all that were opened are stored
+    suspect_count: int = 0  # claims that opened it and did not live to store it

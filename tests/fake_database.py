@@ -27,6 +27,9 @@ class Partition:
     next_offset: int = 0
     epoch: int = 0
     holder: str | None = None
+    crashes: int = 0
+    suspect_offset: int | None = None
+    suspect_count: int = 0
     states: dict[UUID, bytes] = field(default_factory=dict)
 
 
@@ -110,8 +113,9 @@ class MemoryClaims:
 
     def _take(self, number: int) -> Claim:
         partition = self.database.partitions[number]
+        partition.crashes += partition.holder is not None
         partition.epoch, partition.holder = partition.epoch + 1, self.worker
-        return Claim(partition=number, epoch=partition.epoch, next_offset=partition.next_offset, crashes=0)
+        return _moved(Claim(partition=number, epoch=partition.epoch, next_offset=0, crashes=0), partition)
 
     def _answer(self, method: str) -> None:
         if self.away[method] > 0:
@@ -133,23 +137,31 @@ class MemoryFacts:
         with self.database.lock:
             return dict(self.database.partitions[claim.partition].states)
 
-    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+    def suspect(self, claim: Claim, offset: int, count: int) -> Claim:
+        self._answer()
+        with self.database.lock:
+            partition = self._held(claim)
+            partition.suspect_offset, partition.suspect_count = offset, count
+            return _moved(claim, partition)
+
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
         fate = self.broken.popleft() if self.broken else None
         with self.database.lock:
             partition = self._held(claim)
             if partition.next_offset != claim.next_offset:
                 raise FencedError("the position is another")
             if fate != LOST:
+                partition.crashes = partition.crashes if stay_careful else 0
                 self._write(partition, to_offset, result)
-        if fate is not None:
-            raise DatabaseUnavailableError("the connection was lost")
-        return replace(claim, next_offset=to_offset, crashes=0)
+            if fate is not None:
+                raise DatabaseUnavailableError("the connection was lost")
+            return _moved(claim, partition)
 
     def confirm(self, claim: Claim, to_offset: int) -> Claim:
         del to_offset
         self._answer()
         with self.database.lock:
-            return replace(claim, next_offset=self._held(claim).next_offset)
+            return _moved(claim, self._held(claim))
 
     def _held(self, claim: Claim) -> Partition:
         partition = self.database.partitions[claim.partition]
@@ -158,7 +170,7 @@ class MemoryFacts:
         return partition
 
     def _write(self, partition: Partition, to_offset: int, result: BatchResult) -> None:
-        partition.next_offset = to_offset
+        partition.next_offset, partition.suspect_offset, partition.suspect_count = to_offset, None, 0
         self.database.results.append(result)
         for camera_id, state in result.states.items():
             if state is None:
@@ -170,3 +182,13 @@ class MemoryFacts:
         if self.away > 0:
             self.away -= 1
             raise DatabaseUnavailableError("the database is away")
+
+
+def _moved(claim: Claim, partition: Partition) -> Claim:
+    return replace(
+        claim,
+        next_offset=partition.next_offset,
+        crashes=partition.crashes,
+        suspect_offset=partition.suspect_offset,
+        suspect_count=partition.suspect_count,
+    )

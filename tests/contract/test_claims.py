@@ -122,6 +122,17 @@ def test_release_frees_without_counting_a_crash(database: Database, log_id: int)
     assert [(c.epoch, c.crashes) for c in first.acquire()] == [(2, 0)] * 4
 
 
+def test_what_is_known_of_deaths_is_handed_on_and_a_release_keeps_it(database: Database, log_id: int) -> None:
+    first, incarnation = worker(database, log_id, "a")
+    held = first.acquire()
+    PostgresFacts(database, log_id=log_id, worker_id=incarnation.worker_id).suspect(held[2], 7, 2)
+    execute(database, "UPDATE log_partition SET crashes = 3")
+    first.release(held[2])
+    successor, _ = worker(database, log_id, "a")
+    found = [(c.next_offset, c.crashes, c.suspect_offset, c.suspect_count) for c in successor.acquire()]
+    assert found == [(0, 4, None, 0), (0, 4, None, 0), (5, 3, 7, 2), (0, 4, None, 0)]
+
+
 def test_release_of_a_lost_claim_does_nothing(database: Database, log_id: int) -> None:
     first, _ = worker(database, log_id, "a")
     held = first.acquire()

@@ -27,7 +27,7 @@ from pipeline.types import BatchResult, Claim, CoverageMinute, DeadLetter, LogGa
 from tests.contract.samples import NOON, a_visit, execute, query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -106,6 +106,46 @@ def test_a_commit_ends_a_row_of_crashes(database: Database, worker: Worker) -> N
     claim = worker.facts.commit(replace(worker.claim, crashes=3), 1, BatchResult())
     assert claim.crashes == 0
     assert query(database, "SELECT crashes FROM log_partition WHERE partition = 0") == [(0,)]
+
+
+def deaths(database: Database) -> Sequence[tuple[Any, ...]]:
+    return query(database, "SELECT crashes, suspect_offset, suspect_count FROM log_partition ORDER BY partition")
+
+
+def test_a_suspect_is_written_down_as_often_as_one_likes(database: Database, worker: Worker) -> None:
+    execute(database, "UPDATE log_partition SET crashes = 3")
+    for _ in range(2):
+        claim = worker.facts.suspect(replace(worker.claim, crashes=3), 7, 2)
+    assert claim == replace(worker.claim, crashes=3, suspect_offset=7, suspect_count=2)
+    assert deaths(database) == [(3, 7, 2), (3, None, 0)]
+    assert positions(database) == [0, 0]
+
+
+@pytest.mark.parametrize(("stay_careful", "crashes"), [(True, 3), (False, 0)])
+def test_a_commit_clears_the_suspect_and_may_keep_the_crashes(
+    database: Database, worker: Worker, *, stay_careful: bool, crashes: int
+) -> None:
+    execute(database, "UPDATE log_partition SET crashes = 3")
+    claim = worker.facts.suspect(replace(worker.claim, crashes=3), 0, 1)
+    claim = worker.facts.commit(claim, 1, BatchResult(), stay_careful=stay_careful)
+    assert claim == replace(worker.claim, next_offset=1, crashes=crashes)
+    assert deaths(database) == [(crashes, None, 0), (3, None, 0)]
+    assert worker.facts.confirm(worker.claim, 1) == claim
+
+
+def test_another_claim_fences_a_suspect(database: Database, worker: Worker) -> None:
+    execute(database, "UPDATE log_partition SET holder = gen_random_uuid(), epoch = epoch + 1")
+    with pytest.raises(FencedError, match="partition 0: another worker"):
+        worker.facts.suspect(worker.claim, 0, 1)
+    assert deaths(database) == [(0, None, 0)] * 2
+
+
+def test_a_suspect_of_a_position_that_has_passed_is_refused_and_the_claim_is_free(database: Database, worker: Worker) -> None:
+    worker.facts.commit(worker.claim, 4, BatchResult())
+    with pytest.raises(FencedError, match="its position is 4, not 0"):
+        worker.facts.suspect(worker.claim, 0, 1)
+    assert deaths(database) == [(0, None, 0)] * 2
+    assert [(c.partition, c.next_offset) for c in worker.claims.acquire()] == [(0, 4)]
 
 
 def test_another_claim_fences_a_commit(database: Database, worker: Worker) -> None:

@@ -69,11 +69,11 @@ class FactsWithoutFence(FactsWithPoints):
 class FactsApart(FactsWithPoints):
     """A control: what is counted in one transaction, how far the work is (position and states) in a second one."""
 
-    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
         with self._database.transaction() as connection:
             self._write(connection, claim.partition, replace(result, states={}))
         self.at("between")
-        return super().commit(claim, to_offset, BatchResult(states=result.states))
+        return super().commit(claim, to_offset, BatchResult(states=result.states), stay_careful=stay_careful)
 
 
 _FACTS = {"kept": FactsWithPoints, "off": FactsWithoutFence, "apart": FactsApart}

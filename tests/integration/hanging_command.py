@@ -22,10 +22,10 @@ _ERRORS = {"none": None, "known": ConfigurationError("the model is broken"), "bu
 class HangingFacts(MemoryFacts):
     """Hangs at partition 0's commit."""
 
-    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
         if claim.partition == 0:
             threading.Event().wait()
-        return super().commit(claim, to_offset, result)
+        return super().commit(claim, to_offset, result, stay_careful=stay_careful)
 
 
 @app.command()

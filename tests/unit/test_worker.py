@@ -133,8 +133,8 @@ def test_a_bug_in_a_lane_ends_the_run_though_another_lane_waits_for_the_database
     bench = Bench(partitions=2).fill(1, 1)
 
     class HalfBroken(MemoryFacts):
-        def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
-            del to_offset, result
+        def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
+            del to_offset, result, stay_careful
             if claim.partition == 0:
                 raise ZeroDivisionError("a bug")
             raise DatabaseUnavailableError("away")
@@ -232,7 +232,7 @@ def test_a_lane_that_hangs_does_not_keep_the_worker_from_ending(bug: bool) -> No
     hangs, let_go = threading.Event(), threading.Event()
 
     class Hanging(MemoryFacts):
-        def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+        def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
             if claim.partition == 0:
                 hangs.set()
                 let_go.wait()
@@ -240,7 +240,7 @@ def test_a_lane_that_hangs_does_not_keep_the_worker_from_ending(bug: bool) -> No
             if bug:
                 raise ZeroDivisionError("a bug")
             bench.stop.set()
-            return super().commit(claim, to_offset, result)
+            return super().commit(claim, to_offset, result, stay_careful=stay_careful)
 
     bench.facts = Hanging(bench.database)
     try:

@@ -53,7 +53,10 @@ UPDATE log_partition p
 SET holder = :me, epoch = p.epoch + 1, crashes = CASE WHEN p.holder IS NULL THEN p.crashes ELSE p.crashes + 1 END
 FROM free WHERE p.log_id = :log AND p.partition = free.partition
 """)  # noqa: S608 - made of constants
-_HELD = text("SELECT partition, epoch, next_offset, crashes FROM log_partition WHERE log_id = :log AND holder = :me ORDER BY partition")
+_HELD = text("""
+SELECT partition, epoch, next_offset, crashes, suspect_offset, suspect_count FROM log_partition
+WHERE log_id = :log AND holder = :me ORDER BY partition
+""")
 _RELEASE = text("UPDATE log_partition SET holder = NULL WHERE log_id = :log AND partition = :partition AND holder = :me AND epoch = :epoch")
 
 

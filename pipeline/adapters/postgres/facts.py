@@ -38,7 +38,12 @@ class PostgresFacts:
         self._worker_id = worker_id
         self._months = Months(database)
         self._advance_statement = (
-            update(log_partition).where(*self._guard()).values(next_offset=bindparam("to"), crashes=0, updated_at=func.now())
+            update(log_partition)
+            .where(*self._guard())
+            .values(next_offset=bindparam("to"), crashes=bindparam("kept"), suspect_offset=None, suspect_count=0, updated_at=func.now())
+        )
+        self._suspect_statement = (
+            update(log_partition).where(*self._guard()).values(suspect_offset=bindparam("suspect"), suspect_count=bindparam("count"))
         )
 
     def load(self, claim: Claim) -> dict[UUID, bytes]:
@@ -49,13 +54,22 @@ class PostgresFacts:
         with self._database.transaction() as connection:
             return {camera_id: bytes(state) for camera_id, state in connection.execute(chosen)}
 
-    def commit(self, claim: Claim, to_offset: int, result: BatchResult) -> Claim:
+    def suspect(self, claim: Claim, offset: int, count: int) -> Claim:
+        """Write down which record is about to be opened, behind the fence (see `pipeline.ports.Facts`)."""
+        with self._database.transaction() as connection:
+            parameters = {**self._place(claim), "suspect": offset, "count": count}
+            if connection.execute(self._suspect_statement, parameters).rowcount == 1:
+                return replace(claim, suspect_offset=offset, suspect_count=count)
+        return self._refused(claim, claim.next_offset)
+
+    def commit(self, claim: Claim, to_offset: int, result: BatchResult, *, stay_careful: bool = False) -> Claim:
         """Write a batch and move the position, all or nothing, behind the fence (see `pipeline.ports.Facts`)."""
         self._months.ensure(visit.started_at for visit in result.visits)
+        kept = claim if stay_careful else replace(claim, crashes=0)
         with self._database.transaction() as connection:
-            if self._advance(connection, claim, to_offset):
+            if self._advance(connection, kept, to_offset):
                 self._write(connection, claim.partition, result)
-                return replace(claim, next_offset=to_offset, crashes=0)
+                return replace(kept, next_offset=to_offset, suspect_offset=None, suspect_count=0)
         return self._refused(claim, to_offset)
 
     def confirm(self, claim: Claim, to_offset: int) -> Claim:
@@ -63,17 +77,18 @@ class PostgresFacts:
 
         Waits for a transaction of a lost connection that is still open in the server: the answer is final.
         """
+        row = log_partition.c
         held = (
-            select(log_partition.c.holder, log_partition.c.epoch, log_partition.c.next_offset)
+            select(row.holder, row.epoch, row.next_offset, row.crashes, row.suspect_offset, row.suspect_count)
             .where(log_partition.c.log_id == self._log_id, log_partition.c.partition == claim.partition)
             .with_for_update()
         )
         with self._database.transaction() as connection:
-            holder, epoch, next_offset = connection.execute(held).one()
+            holder, epoch, next_offset, crashes, suspect_offset, suspect_count = connection.execute(held).one()
         if (holder, epoch) != (self._worker_id, claim.epoch):
             FENCED.inc()
             raise FencedError(f"partition {claim.partition}: another worker holds the claim; offsets up to {to_offset} were not written")
-        return replace(claim, next_offset=next_offset, crashes=0 if next_offset == to_offset else claim.crashes)
+        return replace(claim, next_offset=next_offset, crashes=crashes, suspect_offset=suspect_offset, suspect_count=suspect_count)
 
     def _guard(self) -> tuple[ColumnElement[bool], ...]:
         """Return the conditions of the fence: the partition at the position that this claim, and no other, has read from."""
@@ -85,16 +100,19 @@ class PostgresFacts:
             log_partition.c.next_offset == bindparam("from"),
         )
 
-    def _advance(self, connection: Connection, claim: Claim, to_offset: int) -> bool:
-        """Move the position, first of all: its row lock orders whoever else writes this partition."""
-        parameters: dict[str, Any] = {
+    def _place(self, claim: Claim) -> dict[str, Any]:
+        """Return the parameters of the fence."""
+        return {
             "log": self._log_id,
             "number": claim.partition,
             "me": self._worker_id,
             "claimed_epoch": claim.epoch,
             "from": claim.next_offset,
-            "to": to_offset,
         }
+
+    def _advance(self, connection: Connection, claim: Claim, to_offset: int) -> bool:
+        """Move the position, first of all: its row lock orders whoever else writes this partition. The claim's crashes are stored."""
+        parameters = {**self._place(claim), "to": to_offset, "kept": claim.crashes}
         return connection.execute(self._advance_statement, parameters).rowcount == 1
 
     def _write(self, connection: Connection, partition: int, result: BatchResult) -> None:

@@ -92,6 +92,8 @@ log_partition = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("holder", Uuid),
     Column("crashes", Integer, nullable=False),
+    Column("suspect_offset", BigInteger),
+    Column("suspect_count", Integer, nullable=False),
     Column("updated_at", INSTANT, nullable=False),
 )
 
