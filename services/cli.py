@@ -185,6 +185,27 @@ def analyze(
         _write_json(document)
 
 
+@app.command(epilog="Example: headcount status --minutes 30")
+def status(
+    minutes: Annotated[
+        int, typer.Option("--minutes", min=1, max=60, help="Minutes of the cameras' own time to look at, up to the newest with coverage.")
+    ] = 10,
+    data_dir: _DataDir = None,
+    database_url: _DatabaseUrl = None,
+    as_json: _Json = False,
+) -> None:
+    """Show who works on which partition, the lag, the cameras' last minutes, and what was not used."""
+    from services.status import look  # noqa: PLC0415
+    from services.status_tables import print_status  # noqa: PLC0415
+
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    found = look(settings, Console(stderr=True, highlight=False).print, minutes=minutes)
+    if as_json:
+        _write_json(found.document())
+    else:
+        print_status(found, Console(highlight=False))
+
+
 @app.command(epilog='Example: headcount sql -- --command "SELECT * FROM visits"')
 def sql(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- PSQL…]", help="Arguments for psql.")] = None,
