@@ -1,0 +1,87 @@
+"""The run against a bare loop that makes the same calls, and two cores against one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.bench.column import WAYS, analyse, open_site, watched_run
+from tests.bench.material import busy
+from tests.bench.measure import Cost, Figure, alternately, count, cpu, ratio, wall
+from tests.e2e.command import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.bench.column import Site
+    from tests.bench.setup import Setup
+
+_CAMERAS, _SECONDS = 4, 15  # together a minute of video that two cores can share
+_BARE = "bare loop"
+_SAME = ("frames_decoded", "frames_analysed", "visits", "crops_in_visits")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bench:
+    site: Site
+    clip: Path
+    work: dict[str, Mapping[str, int]] = field(default_factory=dict)  # what each did, the last time
+    whole: dict[str, list[Cost]] = field(default_factory=dict)  # with start and end of the processes
+
+    def bare(self) -> Cost:
+        """Measure the bare loop alone; it has prepared before."""
+        program = Program(settings=self.site.settings, command=(sys.executable, "-m", "tests.bench.bare_loop"))
+        found = json.loads(watched_run(self.site, program, [self.clip, str(_CAMERAS)], cores=1).stdout)
+        self.work[_BARE] = {name: value for name, value in found.items() if isinstance(value, int)}
+        return Cost(wall_s=found["wall_s"], cpu_s=found["cpu_s"])
+
+    def run(self, name: str, flags: tuple[str, ...], cores: int) -> Callable[[], Cost]:
+        """Return what measures the run."""
+
+        def measure() -> Cost:
+            analysed = analyse(self.site, [self.clip] * _CAMERAS, *flags, cores=cores)
+            self.work[name] = analysed.work
+            self.whole.setdefault(name, []).append(analysed.whole)
+            return analysed.analysis
+
+        return measure
+
+
+def plumbing(setup: Setup) -> list[Figure]:
+    """A minute of 1080p (4 cameras of 15 s), from the first claim to the last commit, against a bare loop of the same calls."""
+    with open_site() as site:
+        bench = _Bench(site=site, clip=busy(setup.clips, _SECONDS))
+        actions = {_BARE: bench.bare}
+        for way, flags in WAYS.items():
+            actions |= {name: bench.run(name, flags, cores) for cores in (1, 2) for name in [_name(way, cores)]}
+        costs = alternately(setup.repeats, actions)
+    figures = [figure for name, found in costs.items() for figure in (wall(name, found), cpu(name, found))]
+    for way in WAYS:
+        one, two = (wall(way, costs[_name(way, cores)]) for cores in (1, 2))
+        bare = costs[_BARE]
+        figures += [
+            ratio(f"run {way} : bare loop, 1 core, wall", one, wall(_BARE, bare), goal="at most 1.10"),
+            ratio(f"run {way} : bare loop, 1 core, CPU", cpu(way, costs[_name(way, 1)]), cpu(_BARE, bare), goal="at most 1.10"),
+            ratio(f"run {way}, 1 core : 2 cores, wall", one, two, goal="at least 1.7"),
+        ]
+    figures += [wall(f"{name}, with its start and end", found) for name, found in bench.whole.items()]
+    return [*figures, *_equal_work(bench.work)]
+
+
+def _name(way: str, cores: int) -> str:
+    return f"run {way}, {cores} core{'s' * (cores > 1)}"
+
+
+def _equal_work(work: Mapping[str, Mapping[str, int]]) -> list[Figure]:
+    """Return how much each did; it must be the same."""
+    wanted = work[_BARE]
+    for name, did in work.items():
+        if any(did[what] != wanted[what] for what in _SAME):
+            raise AssertionError(f"{name} did other work than the {_BARE}: {did}, not {wanted}")
+    return [
+        *(count(f"each run: {what}", work[_name(next(iter(WAYS)), 1)][what]) for what in _SAME),
+        *(count(f"{_BARE}: {what}", number) for what, number in wanted.items()),
+    ]
