@@ -30,6 +30,7 @@ class _Post:
     since_s: float  # when it was started, or heard of last
     incarnation: str | None = None
     starting: bool = True  # it has not answered since it was started
+    deaths: int = 0
 
 
 class Supervisor:
@@ -107,7 +108,8 @@ class Supervisor:
         for slot, answer in self._crew.ask(_ANSWER_S).items():
             post = self._posts[slot]
             if answer is Absence.RESTARTING:
-                post.starting = True
+                if not post.starting:
+                    self._bury(slot, post)
             elif answer is Absence.SILENT:
                 self._miss(slot, post)
             else:
@@ -117,9 +119,17 @@ class Supervisor:
         if health.failure is not None:
             raise ConfigurationError(health.failure)
         if post.incarnation not in {None, health.incarnation}:
-            self._notice(f"worker {slot} died; another has taken its place (process {health.pid})")
+            self._bury(slot, post)
         post.incarnation, post.since_s, post.starting = health.incarnation, self._clock.monotonic(), False
         self._tell(slot, health)
+
+    def _bury(self, slot: str, post: _Post) -> None:
+        """Take note of a death; the user is told of the first, the second, the fourth, ..."""
+        post.incarnation, post.since_s, post.starting = None, self._clock.monotonic(), True
+        post.deaths += 1
+        if post.deaths.bit_count() == 1:
+            times = "" if post.deaths == 1 else f" for the {post.deaths}th time"
+            self._notice(f"worker {slot} died{times}; it is started again")
 
     def _miss(self, slot: str, post: _Post) -> None:
         if self._clock.monotonic() - post.since_s < (_START_S if post.starting else _SILENT_S):

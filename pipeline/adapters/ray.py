@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pipeline.adapters.ray_folder import RayFolder
-from pipeline.errors import ClusterLostError, ConfigurationError
+from pipeline.errors import ClusterLostError, ConfigurationError, HeadcountError
 from pipeline.ports import Absence
 from pipeline.vitals import Vitals
 
@@ -32,6 +32,7 @@ Begin: TypeAlias = "Callable[[threading.Event, Vitals], None]"  # works until th
 _OBJECT_STORE_BYTES = 80 * 2**20  # hardly more than Ray's least: only words pass
 _PROBE_S = 2.0
 _POLL_S = 0.1
+_LAST_WORDS_S = 1.0  # a worker that fails is heard for so long; with less a broken one would be started again and again, at once
 
 
 class WorkerActor:
@@ -52,8 +53,10 @@ class WorkerActor:
             pickle.loads(begin)(self._stop, self._vitals)  # noqa: S301 - the driver's own, over Ray's authenticated channel
         except ConfigurationError as error:
             self._vitals.fail(str(error))
-        except BaseException:  # noqa: BLE001 - whatever it was: a process without its worker must not look alive
+        except BaseException as error:  # noqa: BLE001 - whatever it was: a process without its worker must not look alive
             traceback.print_exc()
+            self._vitals.notice(_last_words(error))
+            time.sleep(_LAST_WORDS_S)
             os._exit(1)
         else:
             self._vitals.end()
@@ -85,6 +88,7 @@ class RayCrew:
         self._actors: dict[str, Any] = {}
         self._asked: dict[str, Any] = {}  # slot -> the answer that is on its way
         self._doors: list[tuple[socket.AddressFamily, Any]] = []  # where the cluster must listen while it lives
+        self._head = ""
         self._stack = ExitStack()
         self._folder: RayFolder | None = None
 
@@ -102,10 +106,16 @@ class RayCrew:
         self._disconnect()
         self._stack.close()
 
+    @property
+    def head(self) -> str:
+        """Address of the cluster's head, host:port."""
+        return self._head
+
     def start(self, slot: str) -> None:
         """Start a worker in a slot (see `pipeline.ports.Crew`)."""
         import ray  # noqa: PLC0415 - see above
 
+        self._probe()
         actor = ray.remote(WorkerActor).options(num_cpus=1, max_restarts=-1, max_concurrency=4, scheduling_strategy="SPREAD")
         self._actors[slot] = actor.remote(pickle.dumps(self._begin(slot)))
 
@@ -169,7 +179,8 @@ class RayCrew:
         context = self._join() if self._folder is None else self._begin_own(self._folder)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray sets its own
-        host, _, port = context["gcs_address"].rpartition(":")
+        self._head = context["gcs_address"]
+        host, _, port = self._head.rpartition(":")
         self._doors = [(socket.AF_INET, (host, int(port))), (socket.AF_UNIX, context["raylet_socket_name"])]
 
     def _join(self) -> Mapping[str, str]:
@@ -220,6 +231,14 @@ class RayCrew:
                     continue  # busy, not gone
                 except OSError:
                     raise ClusterLostError("the Ray cluster is gone") from None
+
+
+def _last_words(error: BaseException) -> str:
+    """Return why a worker ends; of an error that is not ours only its class and place, for its text may hold anything."""
+    if isinstance(error, HeadcountError):
+        return f"a worker ends: {error}"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a worker fails: {type(error).__name__} at {os.path.basename(where.filename)}:{where.lineno}"  # noqa: PTH119 - a name is wanted
 
 
 def _first_line(error: Exception) -> str:

@@ -31,18 +31,20 @@ class RayFolder:
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir.absolute() / "ray"
+        self._sessions = self._folder / "s"  # Ray opens it to everybody: who may enter is decided above it
         self._stack = ExitStack()
-        self.path = self._folder
+        self.path = self._sessions
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
+            self._sessions.mkdir(exist_ok=True)
             self._sweep()
             self._write_token()
-            if len(os.fsencode(self._folder / _LONGEST_SOCKET)) > _PATH_LIMIT:
-                self.path = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="headcount-"))) / "ray"
-                self.path.symlink_to(self._folder)
+            if len(os.fsencode(self._sessions / _LONGEST_SOCKET)) > _PATH_LIMIT:
+                self.path = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="headcount-"))) / "s"
+                self.path.symlink_to(self._sessions)
         except OSError as error:
             self._stack.close()
             message = f"cannot keep Ray's files in {self._folder}: {error.strerror}; set HEADCOUNT_DATA_DIR elsewhere"
@@ -75,7 +77,7 @@ class RayFolder:
 
     def _sweep(self) -> None:
         """Delete the sessions of processes that are gone; what their workers wrote last is kept until then."""
-        for session in self._folder.glob("session_*"):
+        for session in self._sessions.glob("session_*"):
             found = _SESSION.fullmatch(session.name)
             if found and not _lives(int(found[1])):
                 shutil.rmtree(session, ignore_errors=True)

@@ -125,7 +125,15 @@ def test_a_worker_that_never_comes_up_is_replaced_in_the_end() -> None:
 def test_a_worker_that_died_and_is_being_restarted_has_time_to_start() -> None:
     scene = Scene().answers(5, "s-1", Absence.RESTARTING).answers(6, "s-1", Absence.SILENT).answers(50, "s-1", healthy("second"))
     assert "replace s-1" not in scene.run(60)
-    assert scene.notices == ["worker s-1 died; another has taken its place (process 1)"]
+    assert scene.notices == ["worker s-1 died; it is started again"]
+
+
+def test_deaths_are_told_ever_more_rarely() -> None:
+    scene = Scene()
+    for second in range(1, 10):
+        scene.answers(second, "s-0", healthy(str(second)))
+    scene.run(20)
+    assert scene.notices == [f"worker s-0 died{times}; it is started again" for times in ("", *(f" for the {n}th time" for n in (2, 4, 8)))]
 
 
 def test_a_lost_cluster_is_built_anew_with_its_workers() -> None:

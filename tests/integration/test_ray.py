@@ -1,0 +1,180 @@
+"""The crew on a real Ray: every test on the same one, and those that lose it at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pipeline.adapters.ray import RayCrew
+from pipeline.adapters.ray_folder import RayFolder
+from pipeline.errors import ClusterLostError
+from pipeline.health import Health
+from pipeline.ports import Absence
+from tests.integration.ray_work import begin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE_S = 90.0
+ANSWER_S = 2.0
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}  # as /proc/net has them
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path is too long for Ray's sockets."""
+    return tmp_path_factory.mktemp("a_folder_with_a_name_that_is_longer_than_the_kernel_likes_it_for_sockets")
+
+
+@pytest.fixture(scope="module")
+def crew(data_dir: Path) -> Iterator[RayCrew]:
+    with RayCrew(begin, address=None, data_dir=data_dir, workers=2) as crew:
+        yield crew
+
+
+@pytest.fixture(autouse=True)
+def _empty(crew: RayCrew) -> Iterator[None]:
+    """Each test leaves its slots free."""
+    yield
+    try:
+        crew.stop(list(crew.ask(0.0)), 0.0)
+    except ClusterLostError:
+        crew.rebuild()
+
+
+def heard(crew: RayCrew, slot: str, fits: Callable[[Health], bool] = lambda _: True) -> Health:
+    """Ask until the worker of a slot says what the test waits for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        answer = crew.ask(ANSWER_S)[slot]
+        if isinstance(answer, Health) and fits(answer):
+            return answer
+        time.sleep(0.05)
+    pytest.fail(f"worker {slot} has not said it within {PATIENCE_S:g} s")
+
+
+def part_of_ray(name: str) -> psutil.Process:
+    """Return a process of this process's Ray."""
+    (found,) = (child for child in psutil.Process().children() if child.name().startswith(name))
+    return found
+
+
+def test_workers_answer_and_end_in_good_order(crew: RayCrew) -> None:
+    for slot in ("good-0", "good-1"):
+        crew.start(slot)
+    first, second = (heard(crew, slot, lambda health: bool(health.notices)) for slot in ("good-0", "good-1"))
+    assert (first.notices, second.notices) == (("good-0 works",), ("good-1 works",))
+    assert len({first.pid, second.pid, os.getpid()}) == 3
+    last = crew.stop(["good-0", "good-1"], PATIENCE_S)
+    assert all(health.ended for health in last.values())
+    assert crew.ask(0.0) == {}
+
+
+def test_one_that_is_killed_comes_again_by_itself(crew: RayCrew) -> None:
+    crew.start("good")
+    before = heard(crew, "good")
+    os.kill(before.pid, signal.SIGKILL)
+    after = heard(crew, "good", lambda health: health.incarnation != before.incarnation)
+    assert after.pid != before.pid
+
+
+def test_one_whose_work_fails_comes_again_by_itself(crew: RayCrew) -> None:
+    crew.start("dying")
+    before = heard(crew, "dying", lambda health: bool(health.notices))
+    assert before.notices[0].startswith("a worker fails: ZeroDivisionError at ray_work.py:")
+    heard(crew, "dying", lambda health: health.incarnation != before.incarnation)
+
+
+def test_what_the_user_must_mend_is_said_and_not_tried_again(crew: RayCrew) -> None:
+    crew.start("misconfigured")
+    first = heard(crew, "misconfigured", lambda health: health.failure is not None)
+    assert first.failure == "the model is broken"
+    assert heard(crew, "misconfigured").incarnation == first.incarnation
+
+
+@pytest.mark.parametrize("hang", ["stopped", "greedy"])
+def test_one_that_hangs_is_silent_and_can_be_replaced(crew: RayCrew, hang: str) -> None:
+    slot = "good" if hang == "stopped" else "greedy"
+    crew.start(slot)
+    if hang == "stopped":
+        os.kill(heard(crew, slot).pid, signal.SIGSTOP)
+    silences = 0
+    while silences < 2:
+        silences = silences + 1 if crew.ask(ANSWER_S)[slot] is Absence.SILENT else 0
+    before = [child.pid for child in psutil.Process().children(recursive=True) if "WorkerActor" in " ".join(child.cmdline())]
+    crew.replace(slot)
+    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in before if psutil.pid_exists(pid)], timeout=PATIENCE_S)
+    assert gone or not before
+    assert not alive
+    if hang == "stopped":
+        heard(crew, slot)
+
+
+def test_it_listens_on_the_loopback_only(crew: RayCrew) -> None:
+    crew.start("good")
+    heard(crew, "good")
+    inodes = {
+        str(link.readlink()) for process in [psutil.Process(), *psutil.Process().children(recursive=True)] for link in descriptors(process)
+    }
+    listening = [words for table in ("tcp", "tcp6") for words in listeners(table) if f"socket:[{words[9]}]" in inodes]
+    assert len(listening) >= 3  # the head, the raylet, workers
+    assert {words[1].partition(":")[0] for words in listening} <= LOOPBACK
+
+
+def descriptors(process: psutil.Process) -> list[Path]:
+    return [link for link in Path(f"/proc/{process.pid}/fd").iterdir() if link.is_symlink()]
+
+
+def listeners(table: str) -> list[list[str]]:
+    lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+    return [words for line in lines if (words := line.split())[3] == "0A"]
+
+
+def test_only_its_user_can_enter_its_folder_and_nobody_without_the_token_its_cluster(crew: RayCrew, data_dir: Path) -> None:
+    assert crew.ask(0.0) == {}
+    assert stat.S_IMODE((data_dir / "ray").stat().st_mode) == 0o700
+    assert stat.S_IMODE((data_dir / "ray" / "token").stat().st_mode) == 0o600
+    stranger = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print('in')"
+    for token, outcome in ((data_dir / "ray" / "token", "in\n"), (data_dir / "another", "")):
+        if not token.exists():
+            token.write_text("0" * 64)
+        environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token)}
+        command = [sys.executable, "-c", stranger, crew.head]
+        ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
+        assert ended.stdout == outcome, ended.stderr
+
+
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+def test_a_lost_cluster_is_noticed_and_built_anew(crew: RayCrew, part: str) -> None:
+    crew.start("good")
+    heard(crew, "good")
+    part_of_ray(part).kill()
+    with pytest.raises(ClusterLostError):
+        heard(crew, "good", lambda _: False)
+    with pytest.raises(ClusterLostError):
+        crew.start("another")
+    crew.rebuild()
+    assert crew.ask(0.0) == {}
+    crew.start("good")
+    heard(crew, "good")
+
+
+def test_the_folder_of_a_process_that_is_gone_is_swept(data_dir: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = data_dir / "ray" / "s" / f"session_2026-01-01_00-00-00_000000_{ended.pid}"
+    ours = list((data_dir / "ray" / "s").glob(f"session_*_{os.getpid()}"))
+    left.mkdir()
+    with RayFolder(data_dir):
+        assert not left.exists()
+        assert all(session.exists() for session in ours)
