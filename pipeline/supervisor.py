@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ClusterLostError, ConfigurationError
+from pipeline.health import Health
+from pipeline.metrics import SCALE_CHANGES, WORKERS_REPLACED, Replacement, Scaling, show_workers
 from pipeline.ports import Absence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.health import Health
     from pipeline.ports import Clock, Crew
     from pipeline.settings import Settings
 
@@ -105,15 +106,16 @@ class Supervisor:
                 del self._posts[slot]
 
     def _watch(self) -> None:
-        for slot, answer in self._crew.ask(_ANSWER_S).items():
+        answers = self._crew.ask(_ANSWER_S)
+        show_workers(wanted=self._wanted, running=sum(isinstance(answer, Health) for answer in answers.values()))
+        for slot, answer in answers.items():
             post = self._posts[slot]
-            if answer is Absence.RESTARTING:
-                if not post.starting:
-                    self._bury(slot, post)
+            if isinstance(answer, Health):
+                self._hear(slot, post, answer)
             elif answer is Absence.SILENT:
                 self._miss(slot, post)
-            else:
-                self._hear(slot, post, answer)
+            elif not post.starting:
+                self._bury(slot, post)
 
     def _hear(self, slot: str, post: _Post, health: Health) -> None:
         if health.failure is not None:
@@ -127,6 +129,7 @@ class Supervisor:
         """Take note of a death; the user is told of the first, the second, the fourth, ..."""
         post.incarnation, post.since_s, post.starting = None, self._clock.monotonic(), True
         post.deaths += 1
+        WORKERS_REPLACED.labels(Replacement.DIED).inc()
         if post.deaths.bit_count() == 1:
             times = "" if post.deaths == 1 else f" for the {post.deaths}th time"
             self._notice(f"worker {slot} died{times}; it is started again")
@@ -135,11 +138,13 @@ class Supervisor:
         if self._clock.monotonic() - post.since_s < (_START_S if post.starting else _SILENT_S):
             return
         self._notice(f"worker {slot} does not answer; it is ended and started again")
+        WORKERS_REPLACED.labels(Replacement.HUNG).inc()
         self._crew.replace(slot)
         self._posts[slot] = _Post(self._clock.monotonic())
 
     def _rebuild(self, error: ClusterLostError) -> None:
         self._notice(f"{error}; it is built anew")
+        WORKERS_REPLACED.labels(Replacement.CLUSTER_LOST).inc(len(self._posts))
         self._posts.clear()
         try:
             self._crew.rebuild()
@@ -161,5 +166,6 @@ class Supervisor:
             self._resize(self._wanted - 1)
 
     def _resize(self, wanted: int) -> None:
+        SCALE_CHANGES.labels(Scaling.UP if wanted > self._wanted else Scaling.DOWN).inc()
         self._wanted = wanted
         self._scaled_s = self._clock.monotonic()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pipeline.health import Health
+from pipeline.metrics import stage_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from pipeline.types import BatchResult
@@ -20,16 +20,11 @@ _NOTICES_KEPT = 100
 
 
 class Vitals:
-    """What a worker has done so far. Told from several threads.
+    """What a worker has done so far. Told from several threads."""
 
-    Args:
-        stage_seconds: Says where the process's time went.
-    """
-
-    def __init__(self, stage_seconds: Callable[[], Mapping[str, float]] = dict) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._incarnation = uuid4().hex
-        self._stage_seconds = stage_seconds
         self._segments = self._frames = self._faces = self._visits = 0
         self._open_tracks: dict[UUID, int] = {}
         self._notices: list[str] = []
@@ -79,7 +74,7 @@ class Vitals:
                 visits=self._visits,
                 open_tracks=sum(self._open_tracks.values()),
                 notices=tuple(self._notices),
-                stage_s=dict(self._stage_seconds()),
+                stage_s=stage_seconds(),
                 failure=self._failure,
                 ended=self._ended,
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pipeline.errors import ClusterLostError, ConfigurationError
 from pipeline.health import Health
@@ -169,3 +170,24 @@ def test_without_a_most_lag_changes_nothing() -> None:
     scene = Scene(actors=1)
     scene.lag_s = 1000.0
     assert scene.run(100) == ["start s-0", "stop s-0"]
+
+
+def sample(name: str, **labels: str) -> float:
+    value = REGISTRY.get_sample_value(f"headcount_{name}", labels)
+    assert value is not None
+    return value
+
+
+def test_what_it_does_is_counted() -> None:
+    def counted() -> list[float]:
+        replaced = [sample("workers_replaced_total", reason=reason) for reason in ("died", "hung", "cluster_lost")]
+        return [*replaced, sample("scale_changes_total", direction="up"), sample("scale_changes_total", direction="down")]
+
+    before = counted()
+    scene = Scene(actors=1, actors_max=2, scale_lag_s=10, scale_idle_s=30)
+    scene.answers(1, "s-0", healthy("second")).answers(3, "s-0", Absence.SILENT).answers(12, "s-0", healthy("third"))
+    scene.at(20, lambda: setattr(scene.crew, "lost", 1))
+    scene.at(30, lambda: setattr(scene, "lag_s", 60.0)).at(60, lambda: setattr(scene, "lag_s", 0.0))
+    scene.run(120)
+    assert [after - earlier for after, earlier in zip(counted(), before, strict=True)] == [1, 1, 1, 1, 1]
+    assert (sample("workers_wanted"), sample("workers_running")) == (1, 1)
