@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -110,7 +110,7 @@ class Ingest:
 
     def _send(self, segment: Segment, lease: Lease) -> int | None:
         """Append and acknowledge; return the offset, or None when stopped before it was done."""
-        record, partition = to_record(segment), lease.camera.partition
+        record, partition = to_record(replace(segment, decode=lease.camera.decode)), lease.camera.partition
         offset = self._patiently(lambda: self.log.append(partition, record))
         if offset is None or self._patiently(lambda: self._acknowledge(lease, segment, offset)) is None:
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pipeline.health import Health
-    from pipeline.types import Attributes, BatchResult, Camera, Claim, Detections, Record, Segment, StoredRecord, UInt8
+    from pipeline.types import Attributes, BatchResult, Camera, Claim, Decode, Detections, Record, Segment, StoredRecord, UInt8
 
 
 class Clock(Protocol):
@@ -268,12 +268,13 @@ class Lease:
 class Registry(Protocol):
     """The cameras: who they are, who feeds them, how far. Safe to use from several threads."""
 
-    def register(self, name: str, source: str) -> Camera:
+    def register(self, name: str, source: str, decode: Decode | None = None) -> Camera:
         """Return the camera of this name, made with the least loaded partition where it is new.
 
         Args:
             name: Unique within the site of the settings.
             source: Redacted form of its address; only ever shown.
+            decode: How much of its video is decoded from now on; None: as before, or the default of a new one.
         """
         ...
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pipeline.errors import InvalidRecordError
-from pipeline.types import Record, Segment, SegmentKind
+from pipeline.types import Decode, Record, Segment, SegmentKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1"
 
 _CHECKSUM = "crc32"
+_DECODE = "decode"  # only where it is not "all": older versions read those records too, and wrote none
 _NAMES = (
     "schema",
     "camera",
@@ -34,6 +35,7 @@ _NAMES = (
     "reconnected",
     _CHECKSUM,
 )
+_NAMES_WITH_DECODE = (*_NAMES[:-1], _DECODE, _CHECKSUM)
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
@@ -54,6 +56,8 @@ def to_record(segment: Segment) -> Record:
         "frames": str(segment.frame_count),
         "reconnected": str(int(segment.reconnected)),
     }
+    if segment.decode is not Decode.ALL:
+        fields[_DECODE] = segment.decode.value
     headers = tuple((name, value.encode("ascii")) for name, value in fields.items())
     checksum = (_CHECKSUM, f"{_crc32(headers, segment.payload):08x}".encode("ascii"))
     return Record(headers=(*headers, checksum), value=segment.payload)
@@ -71,7 +75,7 @@ def to_segment(record: Record) -> Segment:
         raise InvalidRecordError(
             "unknown_version", f"record of schema {version.decode()}: this Headcount reads {SCHEMA_VERSION}; update it"
         )
-    if tuple(name for name, _ in record.headers) != _NAMES:
+    if tuple(name for name, _ in record.headers) not in (_NAMES, _NAMES_WITH_DECODE):
         raise InvalidRecordError("bad_header", "the record's headers are not those of a segment")
     if headers[_CHECKSUM] != f"{_crc32(record.headers[:-1], record.value):08x}".encode("ascii"):
         raise InvalidRecordError("checksum", "the record was damaged on its way")
@@ -104,6 +108,7 @@ def _parse(headers: Mapping[str, bytes], value: bytes) -> Segment:
         height_px=int(size[2]),
         frame_count=_integer(text["frames"]),
         reconnected=text["reconnected"] == "1",
+        decode=Decode(text.get(_DECODE, Decode.ALL)),
         payload=value,
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.types import CoverageMinute, from_us
+from pipeline.types import CoverageMinute, Decode, from_us
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -18,6 +18,7 @@ _MINUTE_US = 60 * _SECOND_US
 @dataclass(slots=True)
 class _Minute:
     seconds: int = 0
+    level: Decode = Decode.ALL
     counts: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
 
@@ -37,6 +38,12 @@ class Tally:
         if number:
             self._minute(camera_id, instant_us).rejected[reason] += number
 
+    def skip(self, camera_id: UUID, instant_us: int, level: Decode) -> None:
+        """Count a frame that was not searched, because its camera's video is not decoded wholly."""
+        self.reject(camera_id, instant_us, "skipped")
+        minute = self._minute(camera_id, instant_us)
+        minute.level = minute.level.weaker(level)
+
     def observe(self, camera_id: UUID, first_us: int, end_us: int) -> None:
         """Mark the seconds whose middle lies in [first_us, end_us) as observed, wherever the interval was cut."""
         first = -(-(first_us - _SECOND_US // 2) // _SECOND_US)
@@ -50,6 +57,7 @@ class Tally:
         for (camera_id, start_us), theirs in other._minutes.items():
             ours = self._minute(camera_id, start_us)
             ours.seconds |= theirs.seconds
+            ours.level = ours.level.weaker(theirs.level)
             ours.counts.update(theirs.counts)
             ours.rejected.update(theirs.rejected)
 
@@ -60,6 +68,7 @@ class Tally:
                 camera_id=camera_id,
                 minute=from_us(start_us),
                 seconds=minute.seconds,
+                level=minute.level,
                 rejected=dict(minute.rejected),
                 segments=minute.counts["segments"],
                 frames_decoded=minute.counts["frames_decoded"],

@@ -1,4 +1,4 @@
-"""Looks at one segment's video: decode, detect, track, align, choose, frame by frame; pure but for kept scalers."""
+"""Looks at one segment's video: gate, decode, detect, track, align, choose, frame by frame; pure but for kept scalers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pipeline.metrics import Stage, timed
 from pipeline.stages.align import align
 from pipeline.stages.choose import CropGate, Rejection, crop_quality
 from pipeline.stages.decode import DecodeOptions, Decoder
+from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
 from pipeline.stages.suppress import hair
 from pipeline.stages.track import Sight, close_all, coarse_colours, step
 from pipeline.tally import Tally
-from pipeline.types import Detections
+from pipeline.types import Decode, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from pipeline.ports import Detector
     from pipeline.settings import Settings
-    from pipeline.stages.decode import DecodeOutcome
+    from pipeline.stages.decode import DecodeOutcome, Gate
     from pipeline.stages.track import Closed
     from pipeline.types import CameraState, Frame, Segment, Track, UInt8
 
@@ -78,7 +79,8 @@ class Watch:
         self._settings = settings
         self._trace = trace
         self._options = DecodeOptions.of(settings.analysis_fps, settings.detect_side_px, settings.max_pixels)
-        self._gate = CropGate(min_face_px=settings.crop_min_face_px, min_quality=settings.crop_min_quality)
+        self._crop_gate = CropGate(min_face_px=settings.crop_min_face_px, min_quality=settings.crop_min_quality)
+        self._limits = GateLimits(interval_us=round(settings.gate_max_interval_s * 1e6), motion_share=settings.gate_motion_share)
         self._decoders: dict[UUID, Decoder] = {}
 
     def look(self, state: CameraState, segment: Segment) -> View:
@@ -87,11 +89,20 @@ class Watch:
         self._decoders[segment.camera_id] = decoder
         if len(self._decoders) > _DECODERS_KEPT:
             self._decoders.pop(next(iter(self._decoders)), None)
-        decoding = decoder.decode(segment, state.last_us or None)
-        glance = _Glance(state, segment)
+        glance = _Glance(state, segment, self._detector)
+        decoding = decoder.decode(segment, state.last_us or None, self._gate(glance, segment.decode))
         for frame in decoding:
             self._see(glance, frame)
         return glance.view(decoding.outcome)
+
+    def _gate(self, glance: _Glance, decode: Decode) -> Gate | None:
+        match decode:
+            case Decode.ALL:
+                return None
+            case Decode.GATED:
+                return LookFirst(self._limits, glance)
+            case Decode.KEYFRAMES:
+                return KeyframesOnly()
 
     def _see(self, glance: _Glance, frame: Frame) -> None:
         if frame.picture.size_wh != glance.state.size_wh:
@@ -111,11 +122,10 @@ class Watch:
 
     def _detect(self, glance: _Glance, frame: Frame) -> Detections:
         """Return the faces in pixels of the full picture, without those that are another face's hair."""
-        with timed(Stage.DETECT):
-            found = self._detector.detect(frame.small)
-            is_hair = hair(found)
-        glance.reject(frame, "hair", int(is_hair.sum()))
-        found = found[~is_hair]
+        search = glance.search(frame)
+        glance.saw_nothing = not len(search.faces)
+        glance.reject(frame, "hair", search.hair)
+        found = search.faces
         scale = np.float32(frame.scale)
         high = int((found.score >= self._settings.detector_threshold).sum())
         glance.tally.count(glance.camera_id, frame.captured_us, "frames_analysed")
@@ -125,29 +135,59 @@ class Watch:
     def _consider(self, glance: _Glance, frame: Frame, face: Detections, track: Track) -> None:
         """Keep a face's crop if it is the best of its track in this second of stream time."""
         box, landmarks = face.xyxy[0], face.landmarks[0]
-        if self._gate.too_small(box):
+        if self._crop_gate.too_small(box):
             glance.reject(frame, Rejection.TOO_SMALL)
             return
         with timed(Stage.ALIGN):
             crop = align(frame.picture, box, landmarks)
             quality = crop_quality(crop, box, landmarks, float(face.score[0]), frame.picture.size_wh)
-        rejection = self._gate.rejection(quality)
+        rejection = self._crop_gate.rejection(quality)
         if rejection is None:
             glance.offer(frame, Observation(visit_id=track.visit_id, quality=quality.value, crop=crop))
         else:
             glance.reject(frame, rejection)
 
 
-class _Glance:
-    """What one segment has shown so far."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What the detector found in a frame, in pixels of its small picture."""
 
-    def __init__(self, state: CameraState, segment: Segment) -> None:
+    pts_us: int
+    faces: Detections  # without those that are another face's hair
+    hair: int  # how many those were
+
+
+class _Glance:
+    """What one segment has shown so far; implements `pipeline.stages.gate.Watcher`."""
+
+    def __init__(self, state: CameraState, segment: Segment, detector: Detector) -> None:
         self.camera_id = segment.camera_id
         self.state = state
+        self.saw_nothing = True
         self.closed: tuple[Closed, ...] = ()
         self.tally = Tally()
         self._segment = segment
+        self._detector = detector
+        self._search: _Search | None = None
         self._best: dict[tuple[int, UUID], Observation] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether no track is open."""
+        return not self.state.tracks
+
+    def finds(self, frame: Frame) -> bool:
+        """Return whether a frame shows a face, or something that may be one."""
+        return len(self.search(frame).faces) > 0
+
+    def search(self, frame: Frame) -> _Search:
+        """Search a frame once, also when the gate has looked at it before."""
+        if self._search is None or self._search.pts_us != frame.pts_us:
+            with timed(Stage.DETECT):
+                found = self._detector.detect(frame.small)
+                is_hair = hair(found)
+            self._search = _Search(pts_us=frame.pts_us, faces=found[~is_hair], hair=int(is_hair.sum()))
+        return self._search
 
     def reject(self, frame: Frame, reason: str, number: int = 1) -> None:
         self.tally.reject(self.camera_id, frame.captured_us, reason, number)
@@ -177,6 +217,8 @@ class _Glance:
         self.tally.count(self.camera_id, start_us, "segments")
         self.tally.count(self.camera_id, start_us, "frames_decoded", outcome.frames_decoded)
         self.tally.reject(self.camera_id, start_us, "late_frame", outcome.frames_late)
+        for skipped_us in outcome.skipped_us:
+            self.tally.skip(self.camera_id, skipped_us, self._segment.decode)
         observations = tuple(self._best[key] for key in sorted(self._best))
         crops = Counter(observation.visit_id for observation in observations)
         tracks = tuple(replace(track, crops=track.crops + crops[track.visit_id]) for track in self.state.tracks)

@@ -11,7 +11,7 @@ import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -51,6 +51,10 @@ _Start = Annotated[
     typer.Option("--start", help="Capture time of a recording's first frame, UTC; else what the file says, else when it was changed last."),
 ]
 _Pace = Annotated[bool, typer.Option("--pace", help="Read recordings as slowly as they were made.")]
+_Decode = Annotated[
+    Literal["all", "gated", "keyframes"] | None,
+    typer.Option("--decode", help="How much of the video is decoded from now on; else as before, a new camera as HEADCOUNT_DECODE says."),
+]
 _DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept (HEADCOUNT_DATA_DIR).")]
 _DatabaseUrl = Annotated[
     str | None,
@@ -75,6 +79,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     fps: _Fps = 1.0,
     start: _Start = None,
     pace: _Pace = False,
+    decode: _Decode = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep rows and positions in the data folder, not only for this run.")] = False,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
@@ -91,8 +96,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     if demo == bool(sources):
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
-    if demo and (name or start or pace or fps != 1.0):
-        raise typer.BadParameter("--demo takes no --name, --fps, --start or --pace: its clip is made as it is")
+    if demo and (name or start or pace or decode or fps != 1.0):
+        raise typer.BadParameter("--demo takes no --name, --fps, --start, --pace or --decode: its clip is made and counted as it is")
     settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector)
     console = Console(stderr=True, highlight=False)
     picture = None
@@ -101,7 +106,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         outcome, picture = demonstration.run, demonstration.picture
     else:
         kept = keep or settings.database_url is not None
-        feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace)
+        feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
         outcome = run_column(settings, feed, console, RunOptions(kept=kept, ray=ray, profile=profile))
     if as_json:
         _write_json(outcome.report.document())
@@ -122,6 +127,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
     fps: _Fps = 1.0,
     start: _Start = None,
     pace: _Pace = False,
+    decode: _Decode = None,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
 ) -> None:
@@ -132,7 +138,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if not sources:
         raise typer.BadParameter("name a SOURCE")
     settings = _settings(data_dir=data_dir, database_url=database_url)
-    options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace)
+    options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
     raise typer.Exit(carry(settings, options, Console(highlight=False)))
 
 

@@ -8,12 +8,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.adapters.camera import SourceOptions, expand, open_source, redact
 from pipeline.backlog import Backlog
 from pipeline.errors import ConfigurationError, HeadcountError, SourceError, TransientError
 from pipeline.ingest import Ingest, IngestOutcome
+from pipeline.types import Decode
 from services.wiring import SystemClock
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class FeedOptions:
     fps: float = 1.0  # of a folder of pictures
     start: datetime | None = None
     pace: bool = False
+    decode: Literal["all", "gated", "keyframes"] | None = None  # None: as before; a new camera as the settings say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,11 @@ class Feed:
     camera: Camera
 
 
-def register(column: Column, named: Sequence[NamedSource]) -> list[Feed]:
+def register(column: Column, named: Sequence[NamedSource], options: FeedOptions) -> list[Feed]:
     """Register the sources as cameras; of an address only the redacted form is stored."""
     registry = column.registry()
-    return [Feed(source=source, camera=registry.register(source.name, redact(source.address))) for source in named]
+    decode = None if options.decode is None else Decode(options.decode)
+    return [Feed(source=source, camera=registry.register(source.name, redact(source.address), decode)) for source in named]
 
 
 def usable_sources(options: FeedOptions, settings: Settings) -> tuple[list[NamedSource], list[SourceError]]:

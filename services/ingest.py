@@ -29,7 +29,7 @@ def ingest(settings: Settings, options: FeedOptions, console: Console) -> int:
     progress = RunProgress()
     with open_place(settings, notice, kept=True) as place, open_column(place, settings, writes_log=True) as column:
         feeding = Feeding(column, options, progress, notice)
-        with interruptible(feeding, notice), feeding.running(register(column, named)):
+        with interruptible(feeding, notice), feeding.running(register(column, named, options)):
             feeding.fed.wait()
     for failure in failures:
         notice(str(failure))

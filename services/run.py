@@ -71,7 +71,7 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
         open_place(settings, notice, kept=options.kept) as place,
         open_column(place, settings, writes_log=True) as column,
     ):
-        feeds = register(column, named)
+        feeds = register(column, named, feed)
         feeding = Feeding(column, feed, progress, notice)
         working = with_ray if options.ray else in_this_process
         with working(column, feeding, progress, notice) as work:

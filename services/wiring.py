@@ -23,7 +23,7 @@ from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgr
 from pipeline.adapters.postgres.facts import PostgresFacts
 from pipeline.adapters.postgres.logs import register_log
 from pipeline.adapters.postgres.migrate import migrate
-from pipeline.adapters.postgres.registry import PostgresRegistry
+from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.adapters.ray import RayCrew
 from pipeline.adapters.runtimes import runtime
@@ -32,6 +32,7 @@ from pipeline.errors import DatabaseUnavailableError
 from pipeline.lag import lag_of
 from pipeline.lane import Equipment
 from pipeline.resources import resource
+from pipeline.types import Decode
 from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
 from services.metrics import serve_metrics
@@ -138,8 +139,7 @@ class Column:
         return PostgresRegistry(
             self.database,
             log_id=self.log_id,
-            site=self.settings.site,
-            time_zone=self.settings.site_timezone,
+            new=NewCameras(site=self.settings.site, time_zone=self.settings.site_timezone, decode=Decode(self.settings.decode)),
             ttl_s=self.settings.claim_ttl_s,
             holder=uuid5(NAMESPACE_URL, self.log.uid()),  # the log has one writer at a time: its lock excludes a second one
         )

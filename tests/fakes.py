@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pipeline.errors import DatabaseUnavailableError, FencedError, InvalidRecordError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.ports import Lease
 from pipeline.record import to_segment
-from pipeline.types import Camera, Record, Segment, SegmentKind, StoredRecord, to_us
+from pipeline.types import Camera, Decode, Record, Segment, SegmentKind, StoredRecord, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,10 +83,12 @@ class MemoryRegistry:
     released: list[Lease] = field(default_factory=list)
     live_sessions: int = 0
 
-    def register(self, name: str, source: str) -> Camera:
+    def register(self, name: str, source: str, decode: Decode | None = None) -> Camera:
         del source
-        camera = Camera(camera_id=uuid5(NAMESPACE_URL, name), name=name, site="default", partition=len(self.cameras) % 4)
-        return self.cameras.setdefault(name, camera)
+        new = Camera(camera_id=uuid5(NAMESPACE_URL, name), name=name, site="default", partition=len(self.cameras) % 4)
+        camera = self.cameras.get(name, new)
+        self.cameras[name] = replace(camera, decode=decode or camera.decode)
+        return self.cameras[name]
 
     def lease(self, camera: Camera, session: int | None) -> Lease:
         self._answer()

@@ -1,4 +1,4 @@
-"""Decodes segments into sampled frames; pure: what comes out depends on the segment and the state only.
+"""Decodes segments into sampled frames; pure: what comes out depends on the segment, the state and the gate only.
 
 Imports types, metrics, the video package, PyAV.
 """
@@ -7,29 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.metrics import Stage, timed
 from pipeline.types import Frame
-from pipeline.video.open import bound_decoder, open_segment
-from pipeline.video.packets import MILLISECOND, codec_of, to_ms
+from pipeline.video.decoder import PacketDecoder
+from pipeline.video.groups import groups
+from pipeline.video.open import open_segment
 from pipeline.video.picture import DecodedPicture, Scaler
+from pipeline.video.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from av import VideoFrame
     from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-    from pipeline.types import Segment
-
-Span: TypeAlias = tuple[int, int]  # from, to (exclusive), microseconds since the epoch
-
-_INTRA_ONLY = frozenset({"mjpeg"})  # each packet stands for itself: what is not sampled is not decoded
-_STRAY_US = 60_000_000  # a frame further from its segment's time belongs to no time at all
-_GAP_US, _GAP_FRAMES = 2_000_000, 10  # a longer time between two frames was not observed
+    from pipeline.types import Segment, UInt8
+    from pipeline.video.groups import Group
+    from pipeline.video.timeline import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,52 +47,74 @@ class DecodeOptions:
 class DecodeOutcome:
     """What came of a segment."""
 
-    frames_decoded: int = 0
+    frames_decoded: int = 0  # each frame once
     frames_late: int = 0  # at or before the last frame of the state: dropped
-    last_us: int | None = None  # capture time of the last frame that was seen
-    size_wh: tuple[int, int] | None = None  # of the last decoded frame, upright, pixels
+    skipped_us: tuple[int, ...] = ()  # capture times of the frames that were to be sampled and that the gate left out
+    last_us: int | None = None  # capture time of the last frame that was seen or left out
     observed: tuple[Span, ...] = ()  # where the video was really seen; adjoins the next segment's when nothing is missing
     reason: str | None = None  # "not_openable", "picture_too_large", "decode_error" (a part is missing), "bad_time" or "no_frames"
     error: str | None = None  # class of the first exception
 
 
+class Gate(Protocol):
+    """Says what of one segment need not be decoded or searched; asked in the order of the video, between the frames that are taken."""
+
+    def judges(self, group: Group) -> bool:
+        """Return whether a look at a group's keyframe may stand for the whole group."""
+        ...
+
+    def opens(self, key: Frame) -> bool:
+        """Return whether the rest of a group that is judged by its keyframe must be decoded; what it raises goes to the caller."""
+        ...
+
+    def compares(self, group: Group) -> bool:
+        """Return whether `moves` is to be asked about the sampled frames of a group that is decoded."""
+        ...
+
+    def moves(self, gray: UInt8) -> bool:
+        """Return whether a frame must be searched, by its (90, 160) gray picture."""
+        ...
+
+
 class Decoder:
-    """Decodes the segments of one camera: a fresh decoder each, one kept scaler. Used by one thread at a time."""
+    """Decodes the segments of one camera: a fresh decoder each, kept scalers. Used by one thread at a time."""
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
         self._scaler = Scaler(options.detect_side_px)
 
-    def decode(self, segment: Segment, after_us: int | None) -> Decoding:
-        """Return the frames of a segment that were captured after `after_us` (None: all)."""
-        return Decoding(segment, after_us, self._options, self._scaler)
+    def decode(self, segment: Segment, after_us: int | None, gate: Gate | None = None) -> Decoding:
+        """Return the frames of a segment that were captured after `after_us` (None: all), but for those that the gate leaves out."""
+        return Decoding(segment, Timeline(segment, after_us, self._options.fps), self._options, self._scaler, gate)
 
 
 class Decoding:
     """The sampled frames of one segment, decoded as they are asked for; `outcome` is complete when they are exhausted.
 
-    It never raises: a damaged part is left out up to the next keyframe and told in the outcome.
+    No segment makes it raise: a damaged part is left out up to the next keyframe and told in the outcome.
     """
 
-    def __init__(self, segment: Segment, after_us: int | None, options: DecodeOptions, scaler: Scaler) -> None:
+    def __init__(self, segment: Segment, timeline: Timeline, options: DecodeOptions, scaler: Scaler, gate: Gate | None) -> None:
         self._segment = segment
+        self._timeline = timeline
         self._options = options
         self._scaler = scaler
-        self._offset_us = segment.captured_us - segment.pts_us
-        self._last_us = after_us
-        self._bucket = None if after_us is None else self._bucket_of(after_us - self._offset_us)
-        self._spans = _Spans(segment)
-        self._lost = False  # until the next keyframe
+        self._gate = gate
+        self._asking = False  # the gate looks at a keyframe
+        self._key: Frame | None = None  # the last one that it looked at
+        self._comparing = False  # it is asked about each sampled frame
         self._outcome = DecodeOutcome()
 
     @property
     def outcome(self) -> DecodeOutcome:
         """What came of the segment so far."""
-        return replace(self._outcome, observed=self._spans.observed)
+        seen = self._timeline
+        reason = "bad_time" if seen.stray else self._outcome.reason
+        return replace(self._outcome, frames_late=seen.late, last_us=seen.last_us, observed=seen.spans.observed, reason=reason)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the sampled frames in the order of their display."""
-        if self._too_large(self._segment.width_px, self._segment.height_px):
+        """Yield the sampled frames in the order of their display; a keyframe that stands for its group is in the place of the first."""
+        if self._segment.width_px * self._segment.height_px > self._options.max_pixels:
             self._fail("picture_too_large")
             return
         try:
@@ -103,83 +122,117 @@ class Decoding:
                 opened = open_segment(self._segment.payload)
             with opened as container:
                 stream = container.streams.video[0]
-                bound_decoder(stream, self._options.max_pixels)
                 yield from self._frames(_demuxed(container.demux(stream)), stream)
-        except Exception as error:  # noqa: BLE001 - damaged bytes raise far more than FFmpegError
-            self._spans.end_early()
+        except Exception as error:  # damaged bytes raise far more than FFmpegError
+            if self._asking:
+                raise
+            self._timeline.spans.end_early()
             self._fail("decode_error" if self._outcome.frames_decoded else "not_openable", error)
-        if self._outcome.last_us is None and not self._outcome.frames_late:
+        if self._timeline.last_us is None and not self._timeline.late:
             self._fail("no_frames")
-        self._spans.end()
+        self._timeline.spans.end()
 
     def _frames(self, packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Frame]:
-        sparse, time_base = codec_of(stream) in _INTRA_ONLY, stream.time_base or MILLISECOND
+        decoder = PacketDecoder(stream, self._options.max_pixels, self._damaged)
+        if self._gate is None:
+            yield from self._of_packets(packets, decoder)
+            return
+        end_us = self._segment.pts_us + self._segment.duration_us
+        for group in groups(packets, decoder.pts_us, end_us):
+            if self._judges(group, self._gate, decoder):
+                yield from self._of_pictures(decoder.rest(), decoder)  # the group before may end with somebody
+            if self._judges(group, self._gate, decoder):
+                yield from self._of_judged(group, self._gate, decoder)
+            else:
+                self._comparing = bool(group.pts_us) and self._gate.compares(group)
+                yield from self._of_packets(group.packets, decoder)
+        yield from self._of_pictures(decoder.rest(), decoder)
+
+    def _judges(self, group: Group, gate: Gate, decoder: PacketDecoder) -> bool:
+        """Say whether a group is judged by its keyframe; not where its leading pictures can be decoded after the group before."""
+        if not group.pts_us or not self._timeline.is_new(group.pts_us[0]) or (group.leads and not decoder.clean):
+            return False
+        return gate.judges(group)
+
+    def _of_judged(self, group: Group, gate: Gate, decoder: PacketDecoder) -> Iterator[Frame]:
+        self._comparing = False
+        if not self._timeline.samples(group.shown_us[-1]):  # nothing of it would be searched
+            self._leave_out(group)
+            return
+        picture = decoder.alone(group.packets[0])
+        self._key = None if picture is None else self._frame(picture, decoder)
+        if picture is not None and self._key is not None and not self._opens(gate, self._key):
+            decoder.reset()
+            self._count()
+            if self._leave_out(group):
+                yield self._key
+        elif picture is None or decoder.clean:  # it had to be drained: from the start
+            yield from self._of_packets(group.packets, decoder)
+        else:
+            yield from self._of_pictures([picture], decoder)
+            yield from self._of_packets(group.packets[1:], decoder)
+
+    def _opens(self, gate: Gate, key: Frame) -> bool:
+        self._asking = True
+        opens = gate.opens(key)
+        self._asking = False
+        return opens
+
+    def _leave_out(self, group: Group) -> bool:
+        """Take a group's frames as if they were seen; return whether one was to be sampled: its keyframe stands for the first."""
+        sampled = [pts_us for pts_us in group.shown_us if self._timeline.take_sampled(pts_us)]
+        self._skip(sampled[1:])
+        return bool(sampled)
+
+    def _of_packets(self, packets: Iterable[Packet[VideoStream]], decoder: PacketDecoder) -> Iterator[Frame]:
         for packet in packets:
-            pts_us = None if packet.pts is None else to_ms(packet.pts, time_base) * 1000
-            if sparse and pts_us is not None and not self._samples(pts_us):
-                self._see(pts_us)
+            pts_us = decoder.pts_us(packet)
+            if decoder.sparse and pts_us is not None and not self._timeline.samples(pts_us):
+                self._timeline.take(pts_us)
                 continue
-            for picture in self._decoded(packet, stream.codec_context):
-                frame = None if picture.pts is None else self._taken(picture, to_ms(picture.pts, time_base) * 1000)
+            yield from self._of_pictures(decoder.decode(packet), decoder)
+
+    def _of_pictures(self, pictures: Iterable[VideoFrame], decoder: PacketDecoder) -> Iterator[Frame]:
+        for picture in pictures:
+            self._count()
+            pts_us = decoder.pts_us(picture)
+            if pts_us is None or not self._timeline.take_sampled(pts_us):
+                continue
+            if self._moves(picture):
+                frame = self._frame(picture, decoder)
                 if frame is not None:
                     yield frame
+            else:
+                self._skip([pts_us])
 
-    def _decoded(self, packet: Packet[VideoStream], context: VideoCodecContext) -> list[VideoFrame]:
-        self._lost = self._lost and not packet.is_keyframe
-        if self._lost:
-            return []
-        try:
-            with timed(Stage.DECODE):
-                pictures = context.decode(packet)
-        except Exception as error:  # noqa: BLE001 - damaged bytes raise far more than FFmpegError
-            self._lose(context, error)
-            return []
-        for index, picture in enumerate(pictures):
-            if picture.is_corrupt:
-                self._lose(context, None)
-                return pictures[:index]
-        return pictures
+    def _moves(self, picture: VideoFrame) -> bool:
+        if self._gate is None or not self._comparing:
+            return True
+        with timed(Stage.SCALE):
+            gray = self._scaler.gray(picture)
+        return self._gate.moves(gray)
 
-    def _taken(self, picture: VideoFrame, pts_us: int) -> Frame | None:
-        samples = self._samples(pts_us)
-        full = DecodedPicture(picture, self._scaler.windows)
-        self._outcome = replace(self._outcome, frames_decoded=self._outcome.frames_decoded + 1, size_wh=full.size_wh)
-        if not self._see(pts_us) or not samples:
+    def _frame(self, picture: VideoFrame, decoder: PacketDecoder) -> Frame | None:
+        pts_us = decoder.pts_us(picture)
+        if pts_us is None:
             return None
+        if self._key is not None and self._key.pts_us == pts_us:  # the gate has looked at it
+            return self._key
         with timed(Stage.SCALE):
             small = self._scaler.small(picture)
-        return Frame(captured_us=pts_us + self._offset_us, pts_us=pts_us, small=small, picture=full)
+        full = DecodedPicture(picture, self._scaler.windows)
+        return Frame(captured_us=self._timeline.captured_us(pts_us), pts_us=pts_us, small=small, picture=full)
 
-    def _samples(self, pts_us: int) -> bool:
-        """Return whether a frame is the first of a later bucket than the last frame's."""
-        return self._bucket is None or self._bucket_of(pts_us) > self._bucket
+    def _count(self) -> None:
+        self._outcome = replace(self._outcome, frames_decoded=self._outcome.frames_decoded + 1)
 
-    def _see(self, pts_us: int) -> bool:
-        """Take note of a frame; return False when it is late, or far from its segment."""
-        captured_us = pts_us + self._offset_us
-        if abs(captured_us - self._segment.captured_us) > self._segment.duration_us + _STRAY_US:
-            self._fail("bad_time")
-            return False
-        if self._last_us is not None and captured_us <= self._last_us:
-            self._outcome = replace(self._outcome, frames_late=self._outcome.frames_late + 1)
-            return False
-        self._last_us, self._bucket = captured_us, self._bucket_of(pts_us)
-        self._outcome = replace(self._outcome, last_us=captured_us)
-        self._spans.see(captured_us)
-        return True
+    def _skip(self, pts_us: Iterable[int]) -> None:
+        skipped = map(self._timeline.captured_us, pts_us)
+        self._outcome = replace(self._outcome, skipped_us=(*self._outcome.skipped_us, *skipped))
 
-    def _bucket_of(self, pts_us: int) -> int:
-        fps = self._options.fps
-        return pts_us * fps.numerator // (1_000_000 * fps.denominator)
-
-    def _lose(self, context: VideoCodecContext, error: Exception | None) -> None:
-        self._lost = True
-        self._spans.end_early()
-        self._fail("picture_too_large" if self._too_large(context.width, context.height) else "decode_error", error)
-        context.flush_buffers()
-
-    def _too_large(self, width_px: int, height_px: int) -> bool:
-        return width_px * height_px > self._options.max_pixels
+    def _damaged(self, reason: str, error: Exception | None) -> None:
+        self._timeline.spans.end_early()
+        self._fail(reason, error)
 
     def _fail(self, reason: str, error: Exception | None = None) -> None:
         name = type(error).__name__ if error is not None else None
@@ -193,36 +246,3 @@ def _demuxed(packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStr
         if packet is None:
             return
         yield packet
-
-
-class _Spans:
-    """Collects when frames were seen as half-open intervals."""
-
-    def __init__(self, segment: Segment) -> None:
-        self._end_us = segment.end_us
-        self._frame_us = segment.duration_us // segment.frame_count if segment.frame_count else 0
-        self._tolerance_us = max(_GAP_US, _GAP_FRAMES * self._frame_us)
-        self._from_us: int | None = None
-        self._last_us = 0
-        self.observed: tuple[Span, ...] = ()
-
-    def see(self, captured_us: int) -> None:
-        """Take a frame's capture time; they grow."""
-        if self._from_us is not None and captured_us - self._last_us > self._tolerance_us:
-            self.end_early()
-        self._from_us = captured_us if self._from_us is None else self._from_us
-        self._last_us = captured_us
-
-    def end_early(self) -> None:
-        """What follows the last frame is not observed."""
-        self._close(self._last_us + self._frame_us)
-
-    def end(self) -> None:
-        """Close the last interval where the segment ends, unless that is too far from its last frame."""
-        near = self._end_us - self._last_us <= self._tolerance_us
-        self._close(self._end_us if near else self._last_us + self._frame_us)
-
-    def _close(self, to_us: int) -> None:
-        if self._from_us is not None and to_us > self._from_us:
-            self.observed = (*self.observed, (self._from_us, to_us))
-        self._from_us = None

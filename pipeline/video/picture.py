@@ -28,6 +28,7 @@ _WINDOWED = {
 }
 _MARGIN_PX = 4  # even
 _WHITE = 255
+_GRAY_WH = (160, 90)
 
 
 def quarter_turns(frame: VideoFrame) -> int:
@@ -56,7 +57,8 @@ class Scaler:
     def __init__(self, side_px: int) -> None:
         self._side_px = side_px
         self._reformatter = VideoReformatter()
-        self.windows = VideoReformatter()  # for DecodedPicture: its own, for its tables are of other sizes
+        self._grays = VideoReformatter()  # each its own, for its tables are of other sizes
+        self.windows = VideoReformatter()  # for DecodedPicture
 
     def small(self, frame: VideoFrame) -> UInt8:
         """Return the upright frame as (h, w, 3) uint8 BGR, its longer side at most `side_px`."""
@@ -70,6 +72,12 @@ class Scaler:
             threads=1,
         )
         return upright(cast("UInt8", small.to_ndarray()), quarter_turns(frame))
+
+    def gray(self, frame: VideoFrame) -> UInt8:
+        """Return the whole frame as (90, 160) uint8 gray, not turned: to be compared with others of the same camera, and fast."""
+        width, height = _GRAY_WH
+        small = self._grays.reformat(frame, width=width, height=height, format="gray", interpolation=Interpolation.FAST_BILINEAR, threads=1)
+        return cast("UInt8", small.to_ndarray())
 
 
 class DecodedPicture:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.adapters.postgres.logs import register_log
-from pipeline.adapters.postgres.registry import PostgresRegistry, camera_id_of
+from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry, camera_id_of
 from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.errors import ConfigurationError, FencedError
 from pipeline.types import Segment, SegmentKind, to_us
@@ -23,7 +23,7 @@ CONTENT_HASH = 2**62 + 1
 
 def registry(database: Database, *, log: str = "local:a", partitions: int = 4, site: str = "shop") -> PostgresRegistry:
     log_id = register_log(database, log, [0] * partitions)
-    return PostgresRegistry(database, log_id=log_id, site=site, time_zone="Europe/Budapest", ttl_s=10)
+    return PostgresRegistry(database, log_id=log_id, new=NewCameras(site=site, time_zone="Europe/Budapest"), ttl_s=10)
 
 
 def segment(lease: Lease, sequence: int, kind: SegmentKind = SegmentKind.GOP) -> Segment:
@@ -71,7 +71,7 @@ def test_a_camera_moves_when_the_log_has_lost_its_partition(database: Database) 
 
 def test_an_unknown_time_zone_is_the_users_mistake(database: Database) -> None:
     log_id = register_log(database, "local:a", [0])
-    lost = PostgresRegistry(database, log_id=log_id, site="shop", time_zone="Europe/Atlantis", ttl_s=10)
+    lost = PostgresRegistry(database, log_id=log_id, new=NewCameras(site="shop", time_zone="Europe/Atlantis"), ttl_s=10)
     with pytest.raises(ConfigurationError, match="HEADCOUNT_SITE_TIMEZONE: 'Europe/Atlantis'"):
         lost.register("door", "x")
 

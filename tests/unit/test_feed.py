@@ -109,7 +109,7 @@ class MemoryColumn:
         """Feed the files to their end; return what became of them."""
         column, wanted = cast("Column", self), sources(*paths)
         feeding = Feeding(column, wanted, RunProgress(), self.notices.append, expiry_s=expiry_s)
-        with feeding.running(register(column, usable_sources(wanted, self.settings)[0])):
+        with feeding.running(register(column, usable_sources(wanted, self.settings)[0], wanted)):
             assert feeding.fed.wait(60)
         return feeding
 

@@ -169,9 +169,8 @@ def _upsert_coverage() -> Insert:
     statement = insert(coverage)
     added = {name: coverage.c[name] + statement.excluded[name] for name in rows.COUNTERS}
     seconds = coverage.c.seconds.bitwise_or(statement.excluded.seconds)
-    return statement.on_conflict_do_update(
-        index_elements=list(coverage.primary_key), set_={"seconds": seconds, "level": statement.excluded.level, **added}
-    )
+    level = func.greatest(coverage.c.level, statement.excluded.level)  # the words are in the order of the alphabet, the weakest last
+    return statement.on_conflict_do_update(index_elements=list(coverage.primary_key), set_={"seconds": seconds, "level": level, **added})
 
 
 def _upsert_reject() -> Insert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
@@ -9,7 +10,7 @@ from sqlalchemy import exc, text
 
 from pipeline.errors import ConfigurationError, FencedError
 from pipeline.ports import Lease
-from pipeline.types import Camera, SegmentKind, from_us
+from pipeline.types import Camera, Decode, SegmentKind, from_us
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,15 +27,15 @@ _LOCK_LOG = text("SELECT 1 FROM log WHERE log_id = :log FOR UPDATE")  # two came
 
 # A camera keeps its partition as long as the log has it.
 _ADD_CAMERA = text("""
-INSERT INTO camera(camera_id, site_id, name, source, partition)
-SELECT :camera, s.site_id, :name, :source,
+INSERT INTO camera(camera_id, site_id, name, source, decode, partition)
+SELECT :camera, s.site_id, :name, :source, coalesce(:decode, :new_decode),
        (SELECT p.partition FROM log_partition p LEFT JOIN camera c ON c.partition = p.partition
         WHERE p.log_id = :log GROUP BY p.partition ORDER BY count(c.camera_id), p.partition LIMIT 1)
 FROM site s WHERE s.name = :site
-ON CONFLICT (camera_id) DO UPDATE SET source = excluded.source, partition = CASE
+ON CONFLICT (camera_id) DO UPDATE SET source = excluded.source, decode = coalesce(:decode, camera.decode), partition = CASE
     WHEN EXISTS (SELECT 1 FROM log_partition p WHERE p.log_id = :log AND p.partition = camera.partition) THEN camera.partition
     ELSE excluded.partition END
-RETURNING partition
+RETURNING partition, decode
 """)
 
 _TAKE = text("""
@@ -65,37 +66,47 @@ _COMMITTED = text("SELECT next_offset FROM log_partition WHERE log_id = :log AND
 _RELEASE = text("UPDATE camera SET lease_holder = NULL WHERE camera_id = :camera AND lease_holder = :me")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCameras:
+    """What cameras get that are registered for the first time."""
+
+    site: str  # made with `time_zone` where it is new
+    time_zone: str  # IANA name
+    decode: Decode = Decode.ALL  # where none is asked for
+
+
 class PostgresRegistry:
     """Implements `pipeline.ports.Registry` for one log and one ingest process.
 
     Args:
-        site: The site of new cameras; made with `time_zone` where it is new.
+        new: What new cameras get.
         ttl_s: A process that has not acknowledged or renewed for this long loses its cameras.
         holder: Who leases; the same one again has its cameras at once. A random one where processes do not exclude each other.
     """
 
-    def __init__(self, database: Database, *, log_id: int, site: str, time_zone: str, ttl_s: float, holder: UUID | None = None) -> None:
+    def __init__(self, database: Database, *, log_id: int, new: NewCameras, ttl_s: float, holder: UUID | None = None) -> None:
         self._database = database
         self._log_id = log_id
-        self._site = site
-        self._time_zone = time_zone
+        self._new = new
         self._own = {"me": holder or uuid4(), "log": log_id, "ttl": ttl_s}
 
-    def register(self, name: str, source: str) -> Camera:
+    def register(self, name: str, source: str, decode: Decode | None = None) -> Camera:
         """Return the camera of this name (see `pipeline.ports.Registry`).
 
         Raises:
             ConfigurationError: The site's time zone is unknown.
             DatabaseUnavailableError: Try again.
         """
-        camera_id = camera_id_of(self._site, name)
-        parameters = {**self._own, "camera": camera_id, "name": name, "source": source, "site": self._site, "time_zone": self._time_zone}
+        new, camera_id = self._new, camera_id_of(self._new.site, name)
+        described = {"name": name, "source": source, "site": new.site, "time_zone": new.time_zone}
+        decoded = {"decode": decode and decode.value, "new_decode": new.decode.value}
+        parameters = {**self._own, "camera": camera_id, **described, **decoded}
         with self._database.transaction() as connection:
             self._check_time_zone(connection)
             for statement in (_LOCK_LOG, _ADD_SITE):
                 connection.execute(statement, parameters)
-            partition = connection.execute(_ADD_CAMERA, parameters).scalar_one()
-        return Camera(camera_id=camera_id, name=name, site=self._site, partition=partition)
+            partition, stored = connection.execute(_ADD_CAMERA, parameters).one()
+        return Camera(camera_id=camera_id, name=name, site=new.site, partition=partition, decode=Decode(stored))
 
     def lease(self, camera: Camera, session: int | None) -> Lease:
         """Take or renew the camera (see `pipeline.ports.Registry`); to renew a live one, give its session."""
@@ -140,12 +151,12 @@ class PostgresRegistry:
 
     def _check_time_zone(self, connection: Connection) -> None:
         try:
-            connection.execute(_CHECK_TIME_ZONE, {"time_zone": self._time_zone})
+            connection.execute(_CHECK_TIME_ZONE, {"time_zone": self._new.time_zone})
         except exc.DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != _INVALID_PARAMETER:
                 raise
             raise ConfigurationError(
-                f"HEADCOUNT_SITE_TIMEZONE: {self._time_zone!r} is no time zone; give an IANA name such as Europe/Budapest"
+                f"HEADCOUNT_SITE_TIMEZONE: {self._new.time_zone!r} is no time zone; give an IANA name such as Europe/Budapest"
             ) from None
 
 

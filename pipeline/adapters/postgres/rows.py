@@ -51,7 +51,13 @@ def merged(minutes: Iterable[CoverageMinute]) -> list[CoverageMinute]:
 def coverage_row(minute: CoverageMinute) -> Row:
     """Return the row of a minute, without what was rejected in it."""
     counters = {name: getattr(minute, name) for name in COUNTERS}
-    return {"camera_id": minute.camera_id, "minute": minute.minute, "level": minute.level, "seconds": bits_text(minute.seconds), **counters}
+    return {
+        "camera_id": minute.camera_id,
+        "minute": minute.minute,
+        "level": minute.level.value,
+        "seconds": bits_text(minute.seconds),
+        **counters,
+    }
 
 
 def reject_rows(minute: CoverageMinute) -> list[Row]:
@@ -91,4 +97,5 @@ def _sum(one: CoverageMinute, other: CoverageMinute) -> CoverageMinute:
     for reason, n in other.rejected.items():
         rejected[reason] += n
     counters = {name: getattr(one, name) + getattr(other, name) for name in COUNTERS}
-    return replace(other, seconds=one.seconds | other.seconds, rejected=dict(rejected), **counters)
+    level = one.level.weaker(other.level)
+    return replace(other, seconds=one.seconds | other.seconds, level=level, rejected=dict(rejected), **counters)

@@ -51,6 +51,7 @@ camera = Table(
     Column("name", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("partition", Integer, nullable=False),
+    Column("decode", Text, nullable=False),
     Column("last_session", BigInteger, nullable=False),
     Column("lease_holder", Uuid),
     Column("lease_seen_at", INSTANT),

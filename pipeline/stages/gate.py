@@ -1,0 +1,131 @@
+"""Decides what of a group of pictures need not be looked at; pure: from the group, its pictures and what is being followed.
+
+It never looks at a next segment, and small packets never excuse: under a constant bit rate, or noise, they say nothing of movement.
+Imports types and the video package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.types import Frame, UInt8
+    from pipeline.video.groups import Group
+
+_LARGE = 2.5  # times the usual size: something has come into the picture
+_USUAL = 20  # percentile of the sizes of a group
+_DIFFERS = 12  # gray levels; noise stays below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLimits:
+    """When looking at a part may stand for the whole."""
+
+    interval_us: int  # groups that are longer, by more than a frame, are decoded: people would pass between two keyframes
+    motion_share: float  # of the pixels: fewer that differ are no movement
+
+
+class Watcher(Protocol):
+    """What the gate asks of whoever follows the faces."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no track is open."""
+        ...
+
+    @property
+    def saw_nothing(self) -> bool:
+        """Whether the last analysed frame of this segment, if there was one, showed no face, not even a doubtful one."""
+        ...
+
+    def finds(self, frame: Frame) -> bool:
+        """Search a frame; return whether it shows a face, or something that may be one."""
+        ...
+
+
+class LookFirst:
+    """`decode = gated`: one segment's gate. A keyframe without a face, while nobody is followed, closes it for its group.
+
+    Where the keyframes lie too far apart, or each picture is one, everything is decoded, and frames in which nothing has moved
+    since the last analysed one are not searched.
+    """
+
+    def __init__(self, limits: GateLimits, watcher: Watcher) -> None:
+        self._limits = limits
+        self._watcher = watcher
+        self._reference: UInt8 | None = None
+
+    def judges(self, group: Group) -> bool:
+        """Return whether a look at the keyframe may stand for the whole group."""
+        return self._is_short(group) and self._watcher.idle and not asks_for_more(group.forward_sizes)
+
+    def opens(self, key: Frame) -> bool:
+        """Return whether the rest of a group must be decoded."""
+        self._reference = None
+        return self._watcher.finds(key)
+
+    def compares(self, group: Group) -> bool:
+        """Return whether the frames of a group that is decoded are searched only where something moves."""
+        compares = not self._is_short(group)
+        self._reference = self._reference if compares else None
+        return compares
+
+    def moves(self, gray: UInt8) -> bool:
+        """Return whether a frame must be searched; `gray` is its small picture, and the next ones are compared with it if so.
+
+        The reference is the last frame that was searched, not the last one that came: slow changes add up.
+        """
+        if self._reference is not None and self._is_still(self._reference, gray):
+            return False
+        self._reference = gray
+        return True
+
+    def _is_still(self, reference: UInt8, gray: UInt8) -> bool:
+        watched = not self._watcher.idle or not self._watcher.saw_nothing
+        return not watched and changed_share(reference, gray) < self._limits.motion_share
+
+    def _is_short(self, group: Group) -> bool:
+        frame_us = group.interval_us // len(group.packets)
+        return len(group.packets) > 1 and group.interval_us <= self._limits.interval_us + frame_us
+
+
+class KeyframesOnly:
+    """`decode = keyframes`: the gate that never opens."""
+
+    def judges(self, group: Group) -> bool:
+        """Return that a look at the keyframe stands for every group."""
+        del group
+        return True
+
+    def opens(self, key: Frame) -> bool:
+        """Return that the rest is not decoded."""
+        del key
+        return False
+
+    def compares(self, group: Group) -> bool:
+        """Return that each frame is searched."""
+        del group
+        return False
+
+    def moves(self, gray: UInt8) -> bool:
+        """Return that each frame is searched."""
+        del gray
+        return True
+
+
+def asks_for_more(sizes: Sequence[int]) -> bool:
+    """Return whether one of the P-packets of a group is much larger than they usually are there."""
+    return bool(sizes) and max(sizes) > _LARGE * float(np.percentile(sizes, _USUAL))
+
+
+def changed_share(one: UInt8, other: UInt8) -> float:
+    """Return the share of pixels that differ visibly between two gray pictures; 1 where the sizes differ."""
+    if one.shape != other.shape:
+        return 1.0
+    difference = np.maximum(one, other) - np.minimum(one, other)
+    return float(np.count_nonzero(difference > _DIFFERS)) / difference.size
