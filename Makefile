@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lock wheel clean
+.PHONY: help install demo test bench check lock wheel clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -30,6 +30,9 @@ demo: install ## count the visits of a clip that is made on the spot
 
 test: install ## run all tests
 	$(BIN)/python -m pytest
+
+bench: install ## print how fast it is here, BENCH="plumbing --json figures.json" a part of it (an hour; docs/benchmarks.md)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 check: install ## lint, format, types, layers, unit tests: under two minutes
 	$(BIN)/ruff check
