@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +22,9 @@ from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+PATIENCE_S = 60
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
 
 
@@ -105,6 +109,61 @@ def test_it_restarts_after_a_kill_with_its_rows(own_dir: Path) -> None:
     assert answer(second.start(), "SELECT n FROM kept") == 42
     first.stop()
     second.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def has_come_back(data_dir: Path, url: str, killed: int) -> bool:
+    try:
+        return answer(url, "SELECT 1") == 1 and postmaster(data_dir) != killed
+    except psycopg2.Error:
+        return False
+
+
+def test_a_server_that_is_killed_while_it_is_used_comes_back_by_itself(own_dir: Path) -> None:
+    """Twice, with two that watch it: one of them starts it."""
+    told: list[str] = []
+    with EmbeddedPostgres(own_dir, notice=told.append) as server, EmbeddedPostgres(own_dir, notice=told.append):
+        url = server.url("headcount")
+        for _ in range(2):
+            killed = postmaster(own_dir)
+            os.kill(killed, signal.SIGKILL)
+            wait_for(partial(has_come_back, own_dir, url, killed))
+        wait_for(lambda: len(told) >= 2)
+    assert set(told) == {"the embedded database had died and runs again; what was committed is kept"}
+    assert not (own_dir / "postgres" / "postmaster.pid").exists(), "a server was left behind"
+
+
+def test_a_server_that_dies_with_its_last_user_stays_down(own_dir: Path) -> None:
+    told: list[str] = []
+    server = EmbeddedPostgres(own_dir, notice=told.append)
+    server.start()
+    os.kill(postmaster(own_dir), signal.SIGKILL)
+    server.stop()
+    assert not any(thread.name == "keep-postgres" for thread in threading.enumerate())
+    with pytest.raises((DatabaseUnavailableError, psycopg2.OperationalError)):
+        psycopg2.connect(server.url("headcount"))
+
+
+def test_a_server_that_cannot_come_back_is_told_once_and_then_does(own_dir: Path) -> None:
+    told: list[str] = []
+    with EmbeddedPostgres(own_dir, notice=told.append) as server:
+        url = server.url("headcount")
+        version = own_dir / "postgres" / "PG_VERSION"
+        version.rename(version.with_suffix(".away"))
+        os.kill(postmaster(own_dir), signal.SIGKILL)
+        wait_for(lambda: len(told) == 1)
+        version.with_suffix(".away").rename(version)
+        wait_for(lambda: len(told) == 2)
+        assert answer(url, "SELECT 1") == 1
+    assert told[0].startswith("the embedded database has died and does not start again: ")
+    assert told[0].endswith("; it is tried again and again")
+    assert "runs again" in told[1]
 
 
 def test_databases_come_and_go(own_dir: Path) -> None:

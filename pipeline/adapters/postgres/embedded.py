@@ -1,7 +1,8 @@
 """The embedded PostgreSQL: one cluster under the data folder, shared by all processes that use it; imports errors only.
 
 Every user of the cluster holds a shared `flock` on `postgres.lock`. Who lets go last stops the server. Starting is
-serialised by a second lock. The server listens on a Unix socket in a folder that only its user (and root) can enter.
+serialised by a second lock. When the server dies, one of its users starts it again. It listens on a Unix socket in a
+folder that only its user (and root) can enter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from pipeline.adapters.postgres import administration, programs
 from pipeline.adapters.postgres.account import Account
 from pipeline.adapters.postgres.administration import last_line
+from pipeline.adapters.postgres.keeper import Keeper, is_server
 from pipeline.adapters.postgres.socket_folder import socket_folder
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError
 
@@ -39,7 +41,7 @@ class EmbeddedPostgres:
 
     Args:
         data_dir: Holds the cluster in its folder `postgres`.
-        notice: Told, in one line, what was changed on the machine.
+        notice: Told, in one line, what was changed on the machine, and when the server has died; from any thread.
     """
 
     def __init__(self, data_dir: Path, notice: Callable[[str], None]) -> None:
@@ -47,6 +49,7 @@ class EmbeddedPostgres:
         self._cluster = self._data_dir / "postgres"
         self._notice = notice
         self._use: int | None = None  # descriptor that holds the shared lock
+        self._keeper: Keeper | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -65,17 +68,21 @@ class EmbeddedPostgres:
         if self._use is None:
             try:
                 self._enter_data_dir()
-                with _locked(self._data_dir / "postgres-start.lock"):
+                with _locked(self._start_lock):
                     self._programs = programs.usable(self._account, self._data_dir)
                     self._use = self._join()
             except OSError as error:
                 raise ConfigurationError(f"cannot keep a database in {self._data_dir}: {error}; set HEADCOUNT_DATA_DIR elsewhere") from None
+            self._keeper = Keeper(self._runs, self._revive, self._notice)
+            self._keeper.start()
         return self.url(KEPT_DATABASE)
 
     def stop(self) -> None:
         """Let go of the server, and stop it when nobody else uses it."""
         if self._use is None:
             return
+        if self._keeper is not None:
+            self._keeper.stop()
         if _try_exclusive(self._use):
             self._control("stop", "-m", "fast")
         os.close(self._use)
@@ -108,6 +115,10 @@ class EmbeddedPostgres:
     def psql_path(self) -> Path:
         """Return the `psql` that comes with the server."""
         return programs.bundled() / "bin" / "psql"
+
+    @property
+    def _start_lock(self) -> Path:
+        return self._data_dir / "postgres-start.lock"
 
     def _enter_data_dir(self) -> None:
         if not self._data_dir.is_dir():
@@ -156,6 +167,26 @@ class EmbeddedPostgres:
                 raise DatabaseUnavailableError(f"the embedded database does not start ({refusal}); see {self._cluster / 'server.log'}")
             time.sleep(0.2)  # a crashed server's processes are still going away, or its recovery is under way
 
+    def _runs(self) -> bool:
+        try:
+            return is_server(int(_pid_file(self._cluster)[0]))
+        except (OSError, ValueError, IndexError):  # another process is starting it, or it is gone
+            return False
+
+    def _revive(self) -> bool:
+        """Try once to start a server that has died, unless another process has done it; False: one is at it.
+
+        Raises:
+            DatabaseUnavailableError: It does not run yet.
+        """
+        with _locked(self._start_lock, wait=False) as ours:
+            if not ours:
+                return False
+            refusal = None if self._answers() else self._launch()
+        if refusal is not None:
+            raise DatabaseUnavailableError(f"{refusal}; see {self._cluster / 'server.log'}")
+        return True
+
     def _answers(self) -> bool:
         try:
             self.databases()
@@ -183,11 +214,13 @@ class EmbeddedPostgres:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock, and yield whether it is ours; without `wait` it may be another's."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        if wait:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield wait or _try_exclusive(descriptor)
     finally:
         os.close(descriptor)
 
@@ -211,7 +244,11 @@ def _require_version(cluster: Path) -> None:
 
 def _running_socket_folder(cluster: Path) -> str:
     try:
-        lines = (cluster / "postmaster.pid").read_text().splitlines()
+        lines = _pid_file(cluster)
     except FileNotFoundError:
         return ""
     return lines[4] if len(lines) > 4 else ""  # noqa: PLR2004 - the fifth line, by PostgreSQL's miscadmin.h
+
+
+def _pid_file(cluster: Path) -> list[str]:
+    return (cluster / "postmaster.pid").read_text().splitlines()
