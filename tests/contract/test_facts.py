@@ -217,8 +217,11 @@ class KilledInTheMiddle(PostgresFacts):
 
 def test_a_backend_killed_in_the_middle_leaves_nothing_and_says_so(database: Database) -> None:
     worker = Worker(database, KilledInTheMiddle)
+    lost = "headcount_unconfirmed_commits_total", "headcount_database_unavailable_total"
+    before = [counted(name) for name in lost]
     with pytest.raises(DatabaseUnavailableError, match="does not answer"):
         worker.facts.commit(worker.claim, 4, BatchResult(states={CAMERA: b"x"}))
+    assert [counted(name) for name in lost] == [number + 1 for number in before]
     assert worker.facts.confirm(worker.claim, 4) == worker.claim
     assert worker.facts.load(worker.claim) == {}
 

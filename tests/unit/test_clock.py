@@ -63,6 +63,25 @@ def test_a_camera_whose_clock_jumps_is_believed_again_and_time_still_grows() -> 
     assert clock.capture(3_600_000, 3_600_960) == 11_000_000
 
 
+def test_a_clock_says_how_far_it_corrected_a_camera() -> None:
+    """Half a second is slewed by a millisecond each second; five seconds are a jump; a new connection is no correction."""
+    clock = LiveClock()
+    for second in range(100):
+        clock.observe(second * 1000, second * 1_000_000 + (0 if second < 10 else 500_000))
+        clock.capture(second * 1000, second * 1000 + 40)
+    assert 20_000 < clock.corrected_us <= 100_000
+    before_us = clock.corrected_us
+    for second in range(200, 300):
+        clock.observe(second * 1000, second * 1_000_000 + 5_500_000)
+        clock.capture(second * 1000, second * 1000 + 40)
+    assert clock.corrected_us - before_us > 4_000_000
+    before_us = clock.corrected_us
+    clock.restart()
+    clock.observe(0, 900_000_000)
+    clock.capture(0, 40)
+    assert clock.corrected_us == before_us
+
+
 def test_nothing_is_captured_before_what_a_gap_has_promised() -> None:
     clock = LiveClock()
     clock.hold(50_000_000)

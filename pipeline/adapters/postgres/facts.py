@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from pipeline.adapters.postgres import rows
 from pipeline.adapters.postgres.months import Months
 from pipeline.adapters.postgres.schema import camera_state, coverage, coverage_reject, dead_letter, log_gap, log_partition, visit
-from pipeline.errors import FencedError
-from pipeline.metrics import FENCED, VISIT_CONFLICTS
+from pipeline.errors import DatabaseUnavailableError, FencedError
+from pipeline.metrics import FENCED, UNCONFIRMED_COMMITS, VISIT_CONFLICTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +66,14 @@ class PostgresFacts:
         """Write a batch and move the position, all or nothing, behind the fence (see `pipeline.ports.Facts`)."""
         self._months.ensure(visit.started_at for visit in result.visits)
         kept = claim if stay_careful else replace(claim, crashes=0)
-        with self._database.transaction() as connection:
-            if self._advance(connection, kept, to_offset):
-                self._write(connection, claim.partition, result)
-                return replace(kept, next_offset=to_offset, suspect_offset=None, suspect_count=0)
+        try:
+            with self._database.transaction() as connection:
+                if self._advance(connection, kept, to_offset):
+                    self._write(connection, claim.partition, result)
+                    return replace(kept, next_offset=to_offset, suspect_offset=None, suspect_count=0)
+        except DatabaseUnavailableError:
+            UNCONFIRMED_COMMITS.inc()
+            raise
         return self._refused(claim, to_offset)
 
     def confirm(self, claim: Claim, to_offset: int) -> Claim:
