@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 TEMPLATE = "migrated"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-minutes", type=float, default=0.0, help="kill a column's processes for so long; 0: each kind once")
+    parser.addoption("--chaos-seed", type=int, help="kill in this order again")
+
+
 @pytest.fixture(scope="session")
 def server_dir() -> Iterator[Path]:
     """A folder that the server's unprivileged user can enter, unlike pytest's own."""

@@ -12,7 +12,7 @@ import sys
 import termios
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,10 @@ class Program:
             environment=self.environment,
         )
 
+    def with_environment(self, **variables: str) -> Program:
+        """Return the program with further variables of its environment."""
+        return Program(settings=self.settings, command=self.command, environment={**self.environment, **variables})
+
     def running(self, *command: str) -> Program:
         """Return another program with the same settings."""
         return Program(settings=self.settings, command=command, environment=self.environment)
@@ -63,16 +67,17 @@ class Program:
         """Run to the end."""
         return finish(self.start(*arguments))
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start and return at once."""
+    def start(self, *arguments: str | Path, written: IO[str] | None = None) -> subprocess.Popen[str]:
+        """Start and return at once; what it writes goes into a file, or else is kept for `finish`."""
         return subprocess.Popen(
             self._words(arguments),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=written or subprocess.PIPE,
+            stderr=written or subprocess.PIPE,
             text=True,
             cwd=ROOT,
             env=self._env(),
+            start_new_session=True,  # a group of its own, as a terminal gives it
         )
 
     def on_terminal(self, *arguments: str | Path, columns: int = 100) -> tuple[int, str]:
@@ -94,10 +99,10 @@ class Program:
         return own | dict(self.environment) | {f"HEADCOUNT_{name.upper()}": value for name, value in self.settings.items()}
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
+def finish(process: subprocess.Popen[str], patience_s: float = _PATIENCE_S) -> Ended:
     """Wait for the end of a process and return what it said; kill it where it does not end."""
     try:
-        stdout, stderr = process.communicate(timeout=_PATIENCE_S)
+        stdout, stderr = process.communicate(timeout=patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

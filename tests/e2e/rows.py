@@ -77,9 +77,14 @@ def tell(database_url: str, statement: str) -> None:
 def assert_same(one: Stored, other: Stored) -> None:
     """Check that two columns stored the same: exactly, but for the last bits of what the model said."""
     for what, rows in other.exact.items():
-        assert one.exact[what] == rows, what
+        assert one.exact[what] == rows, f"{what}: {_difference(one.exact[what], rows)}"
     for first, second in zip(one.probabilities, other.probabilities, strict=True):
         assert first == pytest.approx(second, abs=PROBABILITIES_WITHIN)
+
+
+def _difference(one: Rows, other: Rows) -> str:
+    """Return the first rows of each side that the other one has not."""
+    return "; ".join(f"{[row for row in mine if row not in theirs][:3]}" for mine, theirs in ((one, other), (other, one)))
 
 
 def _numbers(values: tuple[Any, ...]) -> list[float]:
