@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 OURS = "pipeline.door"
 
 
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Leave the process's logging as it was."""
+def as_before() -> Iterator[None]:
+    """Leave the process's logging as it was, for a fixture."""
     root = logging.getLogger()
     level = root.level
     yield
@@ -34,6 +33,11 @@ def _as_before() -> Iterator[None]:
     root.setLevel(level)
     for name in ("pipeline", "services"):
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield from as_before()
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
