@@ -18,7 +18,7 @@ from pipeline.video.picture import DecodedPicture, Scaler
 from pipeline.video.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from av import VideoFrame
     from av.packet import Packet
@@ -85,7 +85,7 @@ class Decoder:
 
     def decode(self, segment: Segment, after_us: int | None, gate: Gate | None = None) -> Decoding:
         """Return the frames of a segment that were captured after `after_us` (None: all), but for those that the gate leaves out."""
-        return Decoding(segment, Timeline(segment, after_us, self._options.fps), self._options, self._scaler, gate)
+        return Decoding(segment, after_us, self._options, self._scaler, gate)
 
 
 class Decoding:
@@ -94,9 +94,12 @@ class Decoding:
     No segment makes it raise: a damaged part is left out up to the next keyframe and told in the outcome.
     """
 
-    def __init__(self, segment: Segment, timeline: Timeline, options: DecodeOptions, scaler: Scaler, gate: Gate | None) -> None:
+    def __init__(self, segment: Segment, after_us: int | None, options: DecodeOptions, scaler: Scaler, gate: Gate | None) -> None:
         self._segment = segment
-        self._timeline = timeline
+        self._timeline = Timeline(segment, after_us, options.fps)
+        self._plan = Timeline(segment, after_us, options.fps)  # ahead of it: of the packets, not of the pictures that came out
+        self._shown: tuple[int, ...] = ()  # when the frames of the group in hand are shown, if nothing is damaged
+        self._passed: list[int] = []  # when those are shown that were not decoded and come after the last picture
         self._options = options
         self._scaler = scaler
         self._gate = gate
@@ -126,6 +129,7 @@ class Decoding:
         except Exception as error:  # damaged bytes raise far more than FFmpegError
             if self._asking:
                 raise
+            self._pass(None)
             self._timeline.spans.end_early()
             self._fail("decode_error" if self._outcome.frames_decoded else "not_openable", error)
         if self._timeline.last_us is None and not self._timeline.late:
@@ -134,19 +138,17 @@ class Decoding:
 
     def _frames(self, packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Frame]:
         decoder = PacketDecoder(stream, self._options.max_pixels, self._damaged)
-        if self._gate is None:
-            yield from self._of_packets(packets, decoder)
-            return
         end_us = self._segment.pts_us + self._segment.duration_us
-        for group in groups(packets, decoder.pts_us, end_us):
-            if self._judges(group, self._gate, decoder):
-                yield from self._of_pictures(decoder.rest(), decoder)  # the group before may end with somebody
-            if self._judges(group, self._gate, decoder):
-                yield from self._of_judged(group, self._gate, decoder)
+        for group in groups(packets, decoder.pts_us, decoder.restarts, end_us):
+            gate = self._gate
+            if gate is not None and self._judges(group, gate, decoder):
+                yield from self._of_rest(decoder)  # the group before may end with somebody
+            if gate is not None and self._judges(group, gate, decoder):
+                yield from self._of_judged(group, gate, decoder)
             else:
-                self._comparing = bool(group.pts_us) and self._gate.compares(group)
-                yield from self._of_packets(group.packets, decoder)
-        yield from self._of_pictures(decoder.rest(), decoder)
+                self._comparing = gate is not None and bool(group.pts_us) and gate.compares(group)
+                yield from self._of_packets(group.packets, self._needed(group, decoder), decoder)
+        yield from self._of_rest(decoder)
 
     def _judges(self, group: Group, gate: Gate, decoder: PacketDecoder) -> bool:
         """Say whether a group is judged by its keyframe; not where its leading pictures can be decoded after the group before."""
@@ -156,6 +158,7 @@ class Decoding:
 
     def _of_judged(self, group: Group, gate: Gate, decoder: PacketDecoder) -> Iterator[Frame]:
         self._comparing = False
+        needed = self._needed(group, decoder)
         if not self._timeline.samples(group.shown_us[-1]):  # nothing of it would be searched
             self._leave_out(group)
             return
@@ -167,10 +170,10 @@ class Decoding:
             if self._leave_out(group):
                 yield self._key
         elif picture is None or decoder.clean:  # it had to be drained: from the start
-            yield from self._of_packets(group.packets, decoder)
+            yield from self._of_packets(group.packets, needed, decoder)
         else:
             yield from self._of_pictures([picture], decoder)
-            yield from self._of_packets(group.packets[1:], decoder)
+            yield from self._of_packets(group.packets[1:], needed[1:], decoder)
 
     def _opens(self, gate: Gate, key: Frame) -> bool:
         self._asking = True
@@ -184,19 +187,38 @@ class Decoding:
         self._skip(sampled[1:])
         return bool(sampled)
 
-    def _of_packets(self, packets: Iterable[Packet[VideoStream]], decoder: PacketDecoder) -> Iterator[Frame]:
-        for packet in packets:
+    def _needed(self, group: Group, decoder: PacketDecoder) -> list[bool]:
+        """Return for each packet of a group whether the sampled frames, of this group and later ones, need it."""
+        self._shown = group.shown_us if group.pts_us and decoder.clean else tuple(sorted(set(group.pts_us)))
+        return decoder.needed(group, {pts_us for pts_us in self._shown if self._plan.take_sampled(pts_us)})
+
+    def _of_packets(self, packets: Sequence[Packet[VideoStream]], needed: Sequence[bool], decoder: PacketDecoder) -> Iterator[Frame]:
+        for packet, is_needed in zip(packets, needed, strict=True):
             pts_us = decoder.pts_us(packet)
-            if decoder.sparse and pts_us is not None and not self._timeline.samples(pts_us):
+            if is_needed or pts_us is None:
+                yield from self._of_pictures(decoder.decode(packet), decoder)
+            elif not decoder.lost and pts_us in self._shown:
+                self._passed.append(pts_us)
+
+    def _of_rest(self, decoder: PacketDecoder) -> Iterator[Frame]:
+        yield from self._of_pictures(decoder.rest(), decoder)
+        self._pass(None)
+
+    def _pass(self, before_us: int | None) -> None:
+        """Take note of the frames that were not decoded, in their place among those that were."""
+        for pts_us in sorted(self._passed):
+            if before_us is None or pts_us < before_us:
                 self._timeline.take(pts_us)
-                continue
-            yield from self._of_pictures(decoder.decode(packet), decoder)
+        self._passed = [pts_us for pts_us in self._passed if before_us is not None and pts_us >= before_us]
 
     def _of_pictures(self, pictures: Iterable[VideoFrame], decoder: PacketDecoder) -> Iterator[Frame]:
         for picture in pictures:
             self._count()
             pts_us = decoder.pts_us(picture)
-            if pts_us is None or not self._timeline.take_sampled(pts_us):
+            if pts_us is None:
+                continue
+            self._pass(pts_us)
+            if not self._timeline.take_sampled(pts_us):
                 continue
             if self._moves(picture):
                 frame = self._frame(picture, decoder)
@@ -231,6 +253,7 @@ class Decoding:
         self._outcome = replace(self._outcome, skipped_us=(*self._outcome.skipped_us, *skipped))
 
     def _damaged(self, reason: str, error: Exception | None) -> None:
+        self._pass(None)
         self._timeline.spans.end_early()
         self._fail(reason, error)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.metrics import Stage, timed
+from pipeline.video.need import Needs
 from pipeline.video.open import bound_decoder
 from pipeline.video.packets import MILLISECOND, codec_of, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from av import VideoFrame
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-
-_INTRA_ONLY = frozenset({"mjpeg"})
+    from pipeline.video.groups import Group
 
 
 class PacketDecoder:
@@ -29,20 +29,30 @@ class PacketDecoder:
         bound_decoder(stream, max_pixels)
         self._context = stream.codec_context
         self._time_base = stream.time_base or MILLISECOND
-        self.sparse = codec_of(stream) in _INTRA_ONLY  # each packet stands for itself: what is not sampled need not be decoded
+        self._needs = Needs(codec_of(stream), self._context.extradata)
         self._max_pixels = max_pixels
         self._damaged = damaged
-        self._lost = False  # until the next keyframe
+        self.lost = False  # until the next keyframe
         self.clean = True  # nothing is inside: the next packet must be a keyframe
 
     def pts_us(self, item: Packet[VideoStream] | VideoFrame) -> int | None:
         """Return when a packet or a picture is shown, microseconds; None where that is not known."""
         return None if item.pts is None else to_ms(item.pts, self._time_base) * 1000
 
+    def restarts(self, keyframe: Packet[VideoStream]) -> bool:
+        """Return whether what comes from a keyframe on depends on nothing earlier."""
+        return self._needs.restarts(bytes(keyframe))
+
+    def needed(self, group: Group, wanted: Collection[int]) -> list[bool]:
+        """Return for each packet of a group whether it must be decoded for the pictures that are shown at the `wanted` times."""
+        if not group.pts_us:
+            return [True] * len(group.packets)
+        return self._needs.needed([bytes(packet) for packet in group.packets], group.pts_us, wanted, closed=group.closed)
+
     def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         """Return the pictures that a packet brings out, in the order of their display; None brings out the rest."""
-        self._lost = self._lost and not (packet is not None and packet.is_keyframe)
-        if self._lost:
+        self.lost = self.lost and not (packet is not None and packet.is_keyframe)
+        if self.lost:
             return []
         self.clean = False
         try:
@@ -76,7 +86,7 @@ class PacketDecoder:
         self.clean = True
 
     def _lose(self, error: Exception | None) -> None:
-        self._lost = True
+        self.lost = True
         too_large = self._context.width * self._context.height > self._max_pixels
         self._damaged("picture_too_large" if too_large else "decode_error", error)
         self.reset()

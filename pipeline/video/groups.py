@@ -20,6 +20,7 @@ class Group:
     pts_us: tuple[int, ...]  # of each packet; empty when one of them has none
     sizes: tuple[int, ...]  # of each packet, bytes
     end_us: int  # where the next group begins, or the segment ends
+    closed: bool  # no packet after it depends on one of its own
 
     @property
     def shown_us(self) -> tuple[int, ...]:
@@ -47,17 +48,24 @@ class Group:
         return tuple(sizes)
 
 
-def groups(packets: Iterator[Packet[VideoStream]], pts_us: Callable[[Packet[VideoStream]], int | None], end_us: int) -> Iterator[Group]:
+def groups(
+    packets: Iterator[Packet[VideoStream]],
+    pts_us: Callable[[Packet[VideoStream]], int | None],
+    restarts: Callable[[Packet[VideoStream]], bool],
+    end_us: int,
+) -> Iterator[Group]:
     """Cut a segment's packets at its keyframes.
 
     Args:
         packets: As demuxed.
         pts_us: Tells a packet's presentation time.
+        restarts: Tells of a keyframe whether what comes from it on depends on nothing earlier.
         end_us: Presentation time at which the segment ends.
     """
     held: list[Packet[VideoStream]] = []
 
-    def group(next_us: int | None) -> Group:
+    def group(following: Packet[VideoStream] | None) -> Group:
+        next_us = None if following is None else pts_us(following)
         times = [pts_us(packet) for packet in held]
         known = tuple(time for time in times if time is not None)
         return Group(
@@ -65,12 +73,13 @@ def groups(packets: Iterator[Packet[VideoStream]], pts_us: Callable[[Packet[Vide
             pts_us=known if len(known) == len(held) else (),
             sizes=tuple(packet.size for packet in held),
             end_us=end_us if next_us is None else next_us,
+            closed=following is None or restarts(following),
         )
 
     try:
         for packet in packets:
             if packet.is_keyframe and held:
-                yield group(pts_us(packet))
+                yield group(packet)
                 held.clear()
             if packet.size:
                 held.append(packet)

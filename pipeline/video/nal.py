@@ -1,4 +1,4 @@
-"""Reads the NAL types of H.264 and HEVC packets; imports nothing of ours.
+"""Reads the NAL types of H.264 and HEVC packets; imports its own package only.
 
 The demuxer's key flag alone does not say that a fresh decoder can start: intra-refresh streams carry it and decode to nothing.
 Types: ITU-T H.264 table 7-1, ITU-T H.265 table 7-1.
@@ -9,15 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.video.sps import fields_allowed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _H264_SLICES = frozenset({1, 5})
+_H264_PICTURE = frozenset(range(1, 6))  # with data partitions
 _H264_IDR = 5
 _H264_SEI = 6
 _SEI_RECOVERY_POINT = 6
 _HEVC_SLICES = frozenset((*range(10), *range(16, 22)))
 _HEVC_ENTRY = frozenset(range(16, 22))  # BLA, IDR, CRA
+_H264_PARAMETERS = frozenset({7, 8, 13, 15})
+_H264_SEQUENCE = 7
+_HEVC_IDR = frozenset({19, 20})
+_HEVC_PARAMETERS = frozenset({32, 33, 34})
+_HEVC_UNREFERENCED = frozenset({0, 2, 4, 6, 8})  # by pictures of its own temporal layer
 _START_CODE = b"\x00\x00\x01"
 _CONFIGURATION_BYTES = {"h264": (4, 7), "hevc": (21, 23)}  # where the length size stands, and how short a record may be
 
@@ -56,6 +64,36 @@ class NalReader:
         if self.codec == "hevc":
             return any(_hevc_type(packet, at) in _HEVC_SLICES for at in self._units(packet))
         return any(packet[at] & 31 in _H264_SLICES for at in self._units(packet))
+
+    def restarts(self, packet: bytes) -> bool:
+        """Return whether nothing from this packet on refers to what came before it, or is shown earlier (IDR)."""
+        if self.codec == "hevc":
+            return any(_hevc_type(packet, at) in _HEVC_IDR for at in self._units(packet))
+        return any(packet[at] & 31 == _H264_IDR for at in self._units(packet))
+
+    def sets_parameters(self, packet: bytes) -> bool:
+        """Return whether the packet holds parameter sets, which later packets may need."""
+        if self.codec == "hevc":
+            return any(_hevc_type(packet, at) in _HEVC_PARAMETERS for at in self._units(packet))
+        return any(packet[at] & 31 in _H264_PARAMETERS for at in self._units(packet))
+
+    def unreferenced(self, packet: bytes) -> bool:
+        """Return whether no picture refers to the packet's: in H.264 none at all, in HEVC none of its own temporal layer."""
+        if self.codec == "hevc":
+            slices = [_hevc_type(packet, at) in _HEVC_UNREFERENCED for at in self._units(packet) if _hevc_type(packet, at) in _HEVC_SLICES]
+        else:
+            slices = [not packet[at] >> 5 & 3 for at in self._units(packet) if packet[at] & 31 in _H264_PICTURE]
+        return bool(slices) and all(slices)
+
+    def layer(self, packet: bytes) -> int:
+        """Return the highest temporal layer of the packet's units (HEVC), 0 and up."""
+        if self.codec != "hevc":
+            return 0
+        return max(((packet[at + 1] & 7) - 1 for at in self._units(packet) if at + 1 < len(packet)), default=0)
+
+    def has_fields(self, packet: bytes) -> bool:
+        """Return whether a packet's sequence parameters allow pictures of two packets (H.264 fields), or cannot be read."""
+        return any(fields_allowed(packet[at : self._end(packet, at)]) for at in self._units(packet) if packet[at] & 31 == _H264_SEQUENCE)
 
     def _units(self, packet: bytes) -> Iterator[int]:
         return _prefixed(packet, self.length_bytes) if self.length_bytes else _start_coded(packet)

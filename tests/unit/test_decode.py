@@ -68,6 +68,36 @@ def test_frames_that_were_seen_before_are_late(segments: list[Segment]) -> None:
     assert (again, repeated.reason, repeated.observed) == ([], None, ())
 
 
+MANY_B = Clip(options={"x264-params": "keyint=7:min-keyint=7:scenecut=0:bframes=3:open-gop=1", "threads": "1"}, fps=25, frames=120)
+HIDDEN = Clip(encoder="libvpx-vp9", suffix=".webm", options={"auto-alt-ref": "1", "lag-in-frames": "16"}, fps=25, frames=90, gop=30)
+
+
+def decode_all(segments: list[Segment], fps: float) -> tuple[dict[int, Frame], list[DecodeOutcome]]:
+    """Return the sampled frames by their time, and what came of each segment."""
+    decoder, after, outcomes = Decoder(DecodeOptions.of(fps, 48, 10**7)), None, []
+    taken: dict[int, Frame] = {}
+    for segment in segments:
+        decoding = decoder.decode(segment, after)
+        taken |= {frame.pts_us: frame for frame in decoding}
+        outcomes.append(decoding.outcome)
+        after = decoding.outcome.last_us or after
+    return taken, outcomes
+
+
+@pytest.mark.parametrize("clip", [*CODECS.values(), MANY_B, HIDDEN], ids=[*CODECS, "h264-many-b", "vp9-hidden"])
+def test_what_is_not_decoded_changes_nothing(tmp_path: Path, clip: Clip) -> None:
+    segments = videos(read(make_clip(tmp_path / "clip", clip)))
+    every, of_all = decode_all(segments, 1000)
+    some, of_some = decode_all(segments, 3)
+    buckets = {pts_us * 3 // 1_000_000: pts_us for pts_us in sorted(every, reverse=True)}
+    assert sorted(some) == sorted(buckets.values())
+    for pts_us, frame in some.items():
+        assert np.array_equal(frame.small, every[pts_us].small)
+    assert [replace(outcome, frames_decoded=0) for outcome in of_some] == [replace(outcome, frames_decoded=0) for outcome in of_all]
+    decoded, shown = (sum(outcome.frames_decoded for outcome in outcomes) for outcomes in (of_some, of_all))
+    assert decoded < shown or clip.encoder == "mpeg4"
+
+
 def test_mjpeg_decodes_only_what_is_sampled(tmp_path: Path) -> None:
     (segment, *_) = videos(read(make_clip(tmp_path / "clip", replace(CODECS["mjpeg"], fps=25))))
     frames, outcome = decode(segment)
