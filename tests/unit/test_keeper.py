@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.adapters.postgres.keeper import Keeper, is_server
+from tests.metered import metered
 
 
 @dataclass
@@ -57,9 +58,11 @@ def test_a_server_that_runs_is_left_alone() -> None:
 
 
 def test_each_death_is_mended_and_told_in_a_line() -> None:
+    restarts = metered("headcount_database_restarts_total")
     server = Server(dies_at=[2, 5])
     server.keep()
     assert server.starts == 2
+    assert metered("headcount_database_restarts_total") == restarts + 2
     assert server.told == ["the embedded database had died and runs again; what was committed is kept"] * 2
     assert max(server.pauses) < 1, "it is noticed within a second"
 

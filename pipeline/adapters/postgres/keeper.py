@@ -1,4 +1,4 @@
-"""Starts the embedded server again when it is gone while it is used; imports errors only."""
+"""Starts the embedded server again when it is gone while it is used; imports metrics only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from pipeline.adapters.postgres.administration import last_line
+from pipeline.metrics import DATABASE_RESTARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_log = structlog.get_logger()
 
 _LOOK_S = 0.25
 _LONGEST_PAUSE_S = 30.0
@@ -60,9 +65,12 @@ class Keeper:
                 runs, refusal = False, last_line(str(error))
                 refusals += 1
             if runs:
+                DATABASE_RESTARTS.inc()
+                _log.warning("database_restarted", refusals=refusals)
                 self._notice("the embedded database had died and runs again; what was committed is kept")
                 return
             if refusal is not None and refusals == _TOLD_AT:
+                _log.warning("database_down", error=refusal)
                 self._notice(f"the embedded database has died and does not start again: {refusal}; it is tried again and again")
             if wait(min(_LOOK_S * 2 ** max(0, refusals - _TOLD_AT), _LONGEST_PAUSE_S)):
                 return
