@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     hang_s: float = Field(60.0, ge=5, description="A worker of which a partition makes no progress for this long is ended and replaced.")
 
     # Processes
+    ray: bool = Field(True, description="headcount run: workers under Ray, one for each core; else one in its own process.")  # noqa: FBT003 - a field's default
     actors: int = Field(0, ge=0, le=1024, description="Workers that Ray keeps running; 0: one for each core.")
     actors_max: int = Field(0, ge=0, le=1024, description="With lag Ray runs up to so many; 0: no more than HEADCOUNT_ACTORS.")
     scale_lag_s: float = Field(10.0, gt=0, description="Records that wait longer than this call for another worker.")

@@ -84,7 +84,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
     detector: _Detector = None,
-    ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Workers under Ray, one for each core; or one in this process.")] = True,
+    ray: Annotated[
+        bool | None, typer.Option("--ray/--no-ray", help="Workers under Ray, one for each core; or one in this process (HEADCOUNT_RAY).")
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the workers' time went, by stage.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -98,16 +100,16 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
     if demo and (name or start or pace or decode or fps != 1.0):
         raise typer.BadParameter("--demo takes no --name, --fps, --start, --pace or --decode: its clip is made and counted as it is")
-    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector)
+    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector, ray=ray)
     console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
-        demonstration = run_demo(settings, console, RunOptions(kept=True, ray=ray, profile=profile))
+        demonstration = run_demo(settings, console, RunOptions(kept=True, profile=profile))
         outcome, picture = demonstration.run, demonstration.picture
     else:
         kept = keep or settings.database_url is not None
         feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
-        outcome = run_column(settings, feed, console, RunOptions(kept=kept, ray=ray, profile=profile))
+        outcome = run_column(settings, feed, console, RunOptions(kept=kept, profile=profile))
     if as_json:
         _write_json(outcome.report.document())
     elif outcome.report.totals.segments or not outcome.failures:

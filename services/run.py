@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
 from services.feed import Feeding, interruptible, register, usable_sources
+from services.profile import profile_table
 from services.progress import RunProgress, shown
 from services.report import RunReport
 from services.wiring import open_column, open_place, settle
@@ -45,7 +46,6 @@ class RunOptions:
     """How a run works, apart from what it counts."""
 
     kept: bool  # keep rows and positions; else they go with the run
-    ray: bool = True  # workers in processes of their own; else one in this process
     profile: bool = False  # say at the end where the time went
 
 
@@ -73,7 +73,7 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
     ):
         feeds = register(column, named, feed)
         feeding = Feeding(column, feed, progress, notice)
-        working = with_ray if options.ray else in_this_process
+        working = with_ray if settings.ray else in_this_process
         with working(column, feeding, progress, notice) as work:
             began = time.monotonic()
             with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=True):
@@ -81,6 +81,9 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
             elapsed_s = time.monotonic() - began
         if not column.backlog():
             column.log.clear()
+        if options.profile:
+            lanes = len({feed.camera.partition for feed in feeds})  # one thread works on a partition
+            console.print(profile_table(progress.stage_s(), elapsed_s, lanes))
         report = _report(column, feeds, feeding.sessions)
         return RunOutcome(
             report=replace(report, elapsed_s=elapsed_s, new_frames=progress.frames),

@@ -35,6 +35,7 @@ from pipeline.resources import resource
 from pipeline.types import Decode
 from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
+from services.logs import configure
 from services.metrics import serve_metrics
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def work_in_slot(place: Place, settings: Settings, slot: str, stop: threading.Ev
     Raises:
         HeadcountError: It cannot go on.
     """
+    configure(settings)
     serve_metrics(settings.metrics_port)
     with closing(Watchdog(settings.hang_s)) as watchdog:
 

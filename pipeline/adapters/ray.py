@@ -185,6 +185,10 @@ class RayCrew:
 
     def _join(self) -> Mapping[str, str]:
         """Join a cluster that others keep; its operator has said how to authenticate (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH)."""
+        host, _, port = (self._address or "").rpartition(":")
+        if port.isdecimal():
+            self._doors = [(socket.AF_INET, (host, int(port)))]
+            self._probe()  # Ray would try for minutes
         return self._init(address=self._address)
 
     def _begin_own(self, folder: RayFolder) -> Mapping[str, str]:
@@ -217,7 +221,7 @@ class RayCrew:
         ray.shutdown()
 
     def _probe(self) -> None:
-        """Knock where the cluster listens: Ray itself takes a quarter of a minute to notice that a raylet is gone.
+        """Knock where the cluster listens: Ray itself takes a quarter of a minute to notice that a raylet is gone, and longer.
 
         Raises:
             ClusterLostError: Nobody is there.
@@ -230,7 +234,8 @@ class RayCrew:
                 except TimeoutError:
                     continue  # busy, not gone
                 except OSError:
-                    raise ClusterLostError("the Ray cluster is gone") from None
+                    at = f" at {self._address}" if self._address else ""
+                    raise ClusterLostError(f"the Ray cluster{at} is gone") from None
 
 
 def _last_words(error: BaseException) -> str:

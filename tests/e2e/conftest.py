@@ -29,7 +29,7 @@ def headcount(server_dir: Path) -> Program:
     """The command, with YuNet where its file is at hand; start it with a data folder of the test's own."""
     detector = {"detector": "yunet", "detector_model": str(YUNET)} if YUNET.exists() else {"detector": "mtcnn"}
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(server_dir / "compiled")}  # starts in a third of the time
-    return Program(settings=detector, environment=compiled)
+    return Program(settings={**detector, "ray": "false"}, environment=compiled)  # with Ray: test_ray.py and others that say so
 
 
 @pytest.fixture
