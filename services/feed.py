@@ -173,7 +173,7 @@ class Feeding:
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
         at_once = len(feeds) if self._source_options.pace else sum(map(is_live, feeds)) + _FILES_AT_ONCE
         try:
-            while after_backlog and not self.stop_feeding.is_set() and self._column.backlog():
+            while after_backlog and not self.stop_feeding.is_set() and self._may_have_backlog():
                 self.stop_feeding.wait(_BACKLOG_S)
             with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
                 feeding = [pool.submit(self._feed_one, feed) for feed in feeds]
@@ -182,6 +182,12 @@ class Feeding:
                 fed.result()
         finally:
             self.fed.set()  # also after a failure: who works until the end must not wait for ever
+
+    def _may_have_backlog(self) -> bool:
+        try:
+            return self._column.backlog()
+        except TransientError:
+            return True  # nobody can tell now
 
     def _expire_during(self, feeding: Sequence[Future[None]]) -> None:
         while wait(feeding, timeout=self._expiry_s).not_done:

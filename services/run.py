@@ -79,12 +79,12 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
             with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=True):
                 work()
             elapsed_s = time.monotonic() - began
-        if not column.backlog():
+        if not column.patiently(column.backlog):
             column.log.clear()
         if options.profile:
             lanes = len({feed.camera.partition for feed in feeds})  # one thread works on a partition
             console.print(profile_table(progress.stage_s(), elapsed_s, lanes))
-        report = _report(column, feeds, feeding.sessions)
+        report = column.patiently(lambda: _report(column, feeds, feeding.sessions))
         return RunOutcome(
             report=replace(report, elapsed_s=elapsed_s, new_frames=progress.frames),
             failures=[*failures, *feeding.failures],

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import cv2
@@ -50,6 +50,10 @@ if TYPE_CHECKING:
     from pipeline.vitals import Vitals
     from pipeline.watch import FrameTrace
 
+T = TypeVar("T")
+
+_PATIENCE_S = 60.0
+_ASK_EVERY_S = 0.2
 _OVERHEAD_BYTES = 64 * 2**10  # what Matroska (8 bytes a packet) and a record's headers may add to the largest segment
 
 
@@ -109,9 +113,14 @@ def _passing_place(server: EmbeddedPostgres, settings: Settings, stack: ExitStac
             shutil.rmtree(left_over, ignore_errors=True)
     name = f"{EPHEMERAL_PREFIX}{uuid4().hex[:12]}"
     url = server.create_database(name)
-    stack.callback(server.drop_database, name)
+    stack.callback(_drop, server, name)
     stack.callback(shutil.rmtree, runs / name, ignore_errors=True)
     return Place(database_url=url, log_path=runs / name, kept=False)
+
+
+def _drop(server: EmbeddedPostgres, name: str) -> None:
+    with suppress(DatabaseUnavailableError):  # the next one to start the server drops it
+        server.drop_database(name)
 
 
 def log_limits(settings: Settings) -> LogLimits:
@@ -150,6 +159,21 @@ class Column:
         registry = self.registry()
         for partition in range(self.log.partitions):
             self.log.advance(partition, registry.committed(partition))
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the database for something; again while it is away, for as long as an embedded one takes to come back.
+
+        Raises:
+            DatabaseUnavailableError: It stays away.
+        """
+        deadline = self.clock.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return ask()
+            except DatabaseUnavailableError:
+                if self.clock.monotonic() >= deadline:
+                    raise
+            self.clock.sleep(_ASK_EVERY_S)
 
     def backlog(self) -> bool:
         """Say whether the log holds records that are not yet analysed and stored."""

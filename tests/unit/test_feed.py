@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import pytest
 
-from pipeline.errors import ConfigurationError, SourceError
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError, SourceError
 from pipeline.record import to_record
 from pipeline.settings import Settings
 from pipeline.types import SegmentKind
@@ -101,6 +102,14 @@ class MemoryColumn:
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
     notices: list[str] = field(default_factory=list)
+    backlogs: deque[bool | None] = field(default_factory=deque)  # what it answers next; None: the database is away
+
+    def backlog(self) -> bool:
+        answer = self.backlogs.popleft() if self.backlogs else False
+        if answer is None:
+            raise DatabaseUnavailableError("the database is away")
+        assert not self.log.partitions, "fed before the backlog was gone"
+        return answer
 
     def registry(self) -> MemoryRegistry:
         return self.cameras
@@ -109,7 +118,7 @@ class MemoryColumn:
         """Feed the files to their end; return what became of them."""
         column, wanted = cast("Column", self), sources(*paths)
         feeding = Feeding(column, wanted, RunProgress(), self.notices.append, expiry_s=expiry_s)
-        with feeding.running(register(column, usable_sources(wanted, self.settings)[0], wanted)):
+        with feeding.running(register(column, usable_sources(wanted, self.settings)[0], wanted), after_backlog=True):
             assert feeding.fed.wait(60)
         return feeding
 
@@ -130,6 +139,13 @@ def test_a_source_that_fails_on_the_way_is_still_told(clip: Path) -> None:
     assert [camera_id for camera_id, _ in feeding.sessions] == [camera.camera_id]
     assert [str(failure) for failure in feeding.failures] == ["the lease was lost"]
     assert column.notices == ["headcount: the lease was lost"]
+
+
+def test_feeding_waits_for_the_backlog_of_an_earlier_run_also_while_nobody_can_tell(clip: Path) -> None:
+    column = MemoryColumn(backlogs=deque([True, None, None, True]))
+    assert not column.feed(clip).failures
+    assert not column.backlogs
+    assert column.log.segments(0)
 
 
 def test_segments_that_the_log_refuses_are_told(clip: Path) -> None:
