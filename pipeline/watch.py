@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.metrics import Stage, timed
 from pipeline.stages.align import align
-from pipeline.stages.choose import CropGate, Rejection, crop_quality
+from pipeline.stages.choose import CropGate, Rejection, crop_quality, promised_quality
 from pipeline.stages.decode import DecodeOptions, Decoder
 from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
 from pipeline.stages.suppress import hair
@@ -139,9 +139,14 @@ class Watch:
             glance.reject(frame, Rejection.TOO_SMALL)
             return
         with timed(Stage.ALIGN):
-            crop = align(frame.picture, box, landmarks)
-            quality = crop_quality(crop, box, landmarks, float(face.score[0]), frame.picture.size_wh)
-        rejection = self._crop_gate.rejection(quality)
+            promised = promised_quality(box, landmarks, float(face.score[0]), frame.picture.size_wh)
+            rejection = self._crop_gate.rejection(promised)
+            if rejection is None and not glance.may_use(frame, track, promised.value):
+                return
+            if rejection is None:
+                crop = align(frame.picture, box, landmarks)
+                quality = crop_quality(promised, crop)
+                rejection = self._crop_gate.rejection(quality)
         if rejection is None:
             glance.offer(frame, Observation(visit_id=track.visit_id, quality=quality.value, crop=crop))
         else:
@@ -202,6 +207,11 @@ class _Glance:
         """Say whether another crop of the track may be classified, or take the place of one of the same second."""
         seconds = [second for second, visit_id in self._best if visit_id == track.visit_id]
         return _second(frame) in seconds or track.crops + len(seconds) < MAX_CROPS
+
+    def may_use(self, frame: Frame, track: Track, quality: float) -> bool:
+        """Say whether a crop of this quality would be the best of its track in this second."""
+        best = self._best.get((_second(frame), track.visit_id))
+        return best is None or quality > best.quality
 
     def offer(self, frame: Frame, observation: Observation) -> None:
         key = (_second(frame), observation.visit_id)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.stages.align import align
-from pipeline.stages.choose import CropGate, crop_quality
+from pipeline.stages.choose import CropGate, crop_quality, promised_quality
 from pipeline.stages.fuse import Fused, add, fuse
 from pipeline.stages.suppress import hair
 from pipeline.types import FuseSums
@@ -61,7 +61,7 @@ def _face(
 ) -> Face:
     box, landmarks, score = found.xyxy[0] * np.float32(scale), found.landmarks[0] * np.float32(scale), float(found.score[0])
     gate = CropGate(min_face_px=settings.crop_min_face_px, min_quality=settings.crop_min_quality)
-    quality = crop_quality(crop, box, landmarks, score, size_wh)
+    quality = crop_quality(promised_quality(box, landmarks, score, size_wh), crop)
     rejected = "too_small" if gate.too_small(box) else gate.rejection(quality)
     sums = FuseSums()
     if rejected is None:

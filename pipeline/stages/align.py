@@ -6,6 +6,7 @@ accuracy than another network.
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import cv2
@@ -66,12 +67,18 @@ def _transform(xyxy: Float32, landmarks: Float32) -> NDArray[np.float64]:
 
 def _window(to_crop: NDArray[np.float64], size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the window x0, y0, x1, y1 that the crop reads, clipped to the picture, with at least one pixel."""
-    last = CROP_SIDE_PX - 1
-    corners = np.array([[0, 0, 1], [last, 0, 1], [0, last, 1], [last, last, 1]]) @ cv2.invertAffineTransform(to_crop).T
-    limit = np.asarray(size_wh)
-    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0)) + 2, low + 1, limit).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    across, down = cv2.invertAffineTransform(to_crop).tolist()
+    x0, x1 = _read(across, size_wh[0])
+    y0, y1 = _read(down, size_wh[1])
+    return x0, y0, x1, y1
+
+
+def _read(row: list[float], limit: int) -> tuple[int, int]:
+    """Return from where and up to where the crop reads along one side of the picture; `row` takes its pixels there."""
+    by_x, by_y, start = row
+    ways = (by_x * (CROP_SIDE_PX - 1), by_y * (CROP_SIDE_PX - 1))
+    low = min(max(floor(start + sum(min(way, 0) for way in ways)) - 1, 0), limit - 1)
+    return low, min(max(ceil(start + sum(max(way, 0) for way in ways)) + 2, low + 1), limit)
 
 
 def _shrunk(window: UInt8, to_crop: NDArray[np.float64]) -> tuple[UInt8, NDArray[np.float64]]:

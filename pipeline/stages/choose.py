@@ -7,7 +7,7 @@ weigh observations, and are no probabilities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp
 from typing import TYPE_CHECKING
@@ -82,11 +82,10 @@ class CropGate:
         return quality.weakest if quality.value < self.min_quality else None
 
 
-def crop_quality(crop: UInt8, xyxy: Float32, landmarks: Float32, score: float, size_wh: tuple[int, int]) -> CropQuality:
-    """Judge one face.
+def promised_quality(xyxy: Float32, landmarks: Float32, score: float, size_wh: tuple[int, int]) -> CropQuality:
+    """Judge one face before it is cut out: the quality of its crop if that is perfectly sharp.
 
     Args:
-        crop: Aligned, (112, 112, 3) uint8 RGB.
         xyxy: (4,) box, pixels of the full picture.
         landmarks: (5, 2), pixels of the full picture, image-left first; NaN: not known.
         score: The detector's, 0..1.
@@ -98,9 +97,14 @@ def crop_quality(crop: UInt8, xyxy: Float32, landmarks: Float32, score: float, s
         size=height / (height + _HALF_SIZE_PX),
         inside=_inside(xyxy, size_wh),
         pose=_pose(landmarks),
-        sharpness=_sharpness(crop),
+        sharpness=1.0,
         confidence=min(max((score - low) / (high - low), 0.0), 1.0) ** 2,
     )
+
+
+def crop_quality(promised: CropQuality, crop: UInt8) -> CropQuality:
+    """Judge one face by its crop as well, aligned, (112, 112, 3) uint8 RGB."""
+    return replace(promised, sharpness=_sharpness(crop))
 
 
 def _inside(xyxy: Float32, size_wh: tuple[int, int]) -> float:

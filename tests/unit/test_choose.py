@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stages.align import align
-from pipeline.stages.choose import CropGate, CropQuality, Rejection, crop_quality
+from pipeline.stages.choose import CropGate, CropQuality, Rejection, crop_quality, promised_quality
 from tests.pictures import ASTRONAUT_LANDMARKS, ASTRONAUT_XYXY, ArrayPicture, astronaut_rgb
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ PROFILE = np.array([[50, 40], [74, 40], [82, 64], [52, 90], [70, 90]], np.float3
 def judge(
     *, crop: UInt8 = CROP, xyxy: Float32 = ASTRONAUT_XYXY, landmarks: Float32 = ASTRONAUT_LANDMARKS, score: float = 0.93
 ) -> CropQuality:
-    return crop_quality(crop, xyxy, landmarks, score, SIZE_WH)
+    return crop_quality(promised_quality(xyxy, landmarks, score, SIZE_WH), crop)
 
 
 def blurred(sigma: float) -> UInt8:
@@ -59,6 +59,12 @@ def test_what_is_bad_is_rejected_by_its_weakest_side(quality: CropQuality, reaso
 def test_a_small_face_is_refused_before_anything_is_cut_out() -> None:
     assert GATE.too_small(np.array([0, 0, 50, 23.9], np.float32))
     assert not GATE.too_small(np.array([0, 0, 10, 24], np.float32))
+
+
+@given(st.floats(0.3, 1), st.floats(1, 400), st.floats(0.5, 12))
+def test_no_crop_is_better_than_was_promised(score: float, height: float, sigma: float) -> None:
+    promised = promised_quality(np.array([10, 10, 90, 10 + height], np.float32), ASTRONAUT_LANDMARKS, score, SIZE_WH)
+    assert crop_quality(promised, blurred(sigma)).value <= promised.value
 
 
 def test_without_landmarks_the_pose_is_neither_good_nor_bad() -> None:

@@ -11,13 +11,17 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from pipeline.types import Float32, UInt8
 
 GRID_WH = (4, 8)
 _REACH = (0.1, 0.3, 0.1, 0.1)
 """How far the grid reaches beyond the face's left, top, right and bottom, in face widths and heights."""
 
-_LUMA_WEIGHT = 0.5  # light changes on the way through a picture, colour less so
+_WEIGHTS = np.array([0.5, 1, 1], np.float32)  # light changes on the way through a picture, colour less so
 _UPDATE = 0.4  # share of the new colours; the rest remembers
 
 
@@ -37,12 +41,11 @@ def coarse_colours(small: UInt8, xyxy: Float32) -> bytes:
     return cv2.cvtColor(grid, cv2.COLOR_BGR2YCrCb).tobytes()
 
 
-def colour_distance(one: bytes, other: bytes) -> float:
-    """Return the mean difference of two grids, 0 to about 200 levels; 0 where either is not known."""
-    if not one or not other:
-        return 0.0
-    difference = np.abs(_grid(one) - _grid(other)).reshape(-1, 3).mean(axis=0)
-    return float(_LUMA_WEIGHT * difference[0] + difference[1] + difference[2])
+def colour_distances(ones: Sequence[bytes], others: Sequence[bytes]) -> NDArray[np.float64]:
+    """Return the mean differences (n, m) of grids, 0 to about 200 levels; 0 where either is not known."""
+    known = np.outer(np.array([len(one) > 0 for one in ones], bool), np.array([len(other) > 0 for other in others], bool))
+    differences = np.abs(_grids(ones)[:, None] - _grids(others)[None]).mean(axis=2) @ _WEIGHTS
+    return np.where(known, differences, 0.0)
 
 
 def blend(before: bytes, now: bytes) -> bytes:
@@ -51,6 +54,12 @@ def blend(before: bytes, now: bytes) -> bytes:
         return now
     mixed = (1 - _UPDATE) * _grid(before) + _UPDATE * _grid(now)
     return np.rint(mixed).astype(np.uint8).tobytes()
+
+
+def _grids(colours: Sequence[bytes]) -> Float32:
+    """Return (n, cells, channels), zero where they are not known."""
+    cells, channels = GRID_WH[0] * GRID_WH[1], len(_WEIGHTS)
+    return _grid(b"".join(one or bytes(cells * channels) for one in colours)).reshape(len(colours), cells, channels)
 
 
 def _grid(colours: bytes) -> Float32:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from pipeline.stages.track.colours import blend, colour_distance
+from pipeline.stages.track.colours import blend, colour_distances
 from pipeline.stages.track.match import Candidates, match
 from pipeline.types import Still, Track
 
@@ -159,15 +159,17 @@ def _rounds(tracks: Sequence[Track], sight: Sight, places: NDArray[np.float64], 
     high = scores >= settings.detector_threshold
     last_us = max((track.last_us for track in tracks), default=0)
     recent = np.array([track.last_us == last_us for track in tracks], bool)
+    colours = colour_distances([track.colours for track in tracks], sight.colours)
+    free_tracks, free_detections = np.ones(len(tracks), bool), np.ones(len(scores), bool)
     pairs: list[tuple[int, int]] = []
     for of_tracks, of_detections in ((recent, high), (~recent, high), (np.ones_like(recent), ~high)):
-        rows = np.setdiff1d(np.flatnonzero(of_tracks), [row for row, _ in pairs])
-        columns = np.setdiff1d(np.flatnonzero(of_detections), [column for _, column in pairs])
-        colours = np.array([[colour_distance(tracks[row].colours, sight.colours[column]) for column in columns] for row in rows])
-        chosen = [tracks[row] for row in rows]
-        candidates = Candidates(places=places[columns], scores=scores[columns], colour_distance=colours.reshape(len(rows), len(columns)))
-        found = match(chosen, sight.captured_us, candidates)
-        pairs += [(int(rows[row]), int(columns[column])) for row, column in found]
+        rows, columns = np.flatnonzero(of_tracks & free_tracks), np.flatnonzero(of_detections & free_detections)
+        candidates = Candidates(places=places[columns], scores=scores[columns], colour_distance=colours[np.ix_(rows, columns)])
+        found = match([tracks[int(row)] for row in rows], sight.captured_us, candidates)
+        taken = [(int(rows[row]), int(columns[column])) for row, column in found]
+        for row, column in taken:
+            free_tracks[row] = free_detections[column] = False
+        pairs += taken
     return pairs
 
 
