@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     detect_side_px: int = Field(640, ge=64, le=8192, description="Longer side of the picture that the detector sees.")
     model: str = Field("face_attributes", description="Name of the age and gender model in the model repository.")
     runtime: Literal["onnxruntime", "openvino"] = Field(
-        "onnxruntime", description="What runs the detector and the model; openvino is faster and comes with headcount[openvino]."
+        "onnxruntime",
+        description="What runs the networks. openvino comes with headcount[openvino]; which is faster depends on the processor.",
     )
     model_repository: Path | None = Field(None, description="A Triton model repository; none: the one that comes with Headcount.")
     crop_min_face_px: float = Field(24.0, gt=0, description="Smaller faces (height of the box) are not classified.")

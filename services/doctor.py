@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.postgres import programs
+from pipeline.adapters.runtimes import runtime
 from pipeline.errors import HeadcountError
 from services.wiring import load_classifier, open_place
 
@@ -57,11 +58,13 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _data_dir(settings)
     missing = [name for name in _DECODERS if name not in av.codecs_available]
     yield Finding(what="video", found=f"PyAV {av.__version__}", advice=f"no decoder for {', '.join(missing)}" if missing else "")
+    yield _tried("runtime", lambda: _runtime(settings))
     yield _tried("model", lambda: load_classifier(settings).name)
     yield _detector(settings)
     yield _tried("embedded PostgreSQL", lambda: f"{programs.MAJOR}" if programs.bundled() else "")
     yield _tried("database", lambda: _database(settings))
     yield _extra("demo", "scikit-image", "skimage", "the clip of run --demo")
+    yield _extra("openvino", "openvino", "openvino", "HEADCOUNT_RUNTIME=openvino")
 
 
 def _data_dir(settings: Settings) -> Finding:
@@ -71,6 +74,11 @@ def _data_dir(settings: Settings) -> Finding:
     if not os.access(nearest, os.W_OK):
         return Finding(what="data folder", found=found, advice="cannot be written: set HEADCOUNT_DATA_DIR", fatal=True)
     return Finding(what="data folder", found=found, advice="little room for segments" if free < _LITTLE_DISK_BYTES else "")
+
+
+def _runtime(settings: Settings) -> str:
+    runtime(settings.runtime)
+    return f"{settings.runtime} {version(settings.runtime)}"
 
 
 def _detector(settings: Settings) -> Finding:
