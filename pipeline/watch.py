@@ -173,7 +173,7 @@ class _Glance:
         self.tally = Tally()
         self._segment = segment
         self._detector = detector
-        self._search: _Search | None = None
+        self._looks: tuple[_Search, ...] = ()  # of the gate, the last ones
         self._best: dict[tuple[int, UUID], Observation] = {}
 
     @property
@@ -183,16 +183,19 @@ class _Glance:
 
     def finds(self, frame: Frame) -> bool:
         """Return whether a frame shows a face, or something that may be one."""
-        return len(self.search(frame).faces) > 0
+        look = self.search(frame)
+        self._looks = (*self._looks[-1:], look)
+        return len(look.faces) > 0
 
     def search(self, frame: Frame) -> _Search:
-        """Search a frame once, also when the gate has looked at it before."""
-        if self._search is None or self._search.pts_us != frame.pts_us:
-            with timed(Stage.DETECT):
-                found = self._detector.detect(frame.small)
-                is_hair = hair(found)
-            self._search = _Search(pts_us=frame.pts_us, faces=found[~is_hair], hair=int(is_hair.sum()))
-        return self._search
+        """Search a frame, once when the gate has looked at it before."""
+        for look in self._looks:
+            if look.pts_us == frame.pts_us:
+                return look
+        with timed(Stage.DETECT):
+            found = self._detector.detect(frame.small)
+            is_hair = hair(found)
+        return _Search(pts_us=frame.pts_us, faces=found[~is_hair], hair=int(is_hair.sum()))
 
     def reject(self, frame: Frame, reason: str, number: int = 1) -> None:
         self.tally.reject(self.camera_id, frame.captured_us, reason, number)

@@ -60,11 +60,15 @@ class Gate(Protocol):
     """Says what of one segment need not be decoded or searched; asked in the order of the video, between the frames that are taken."""
 
     def judges(self, group: Group) -> bool:
-        """Return whether a look at a group's keyframe may stand for the whole group."""
+        """Return whether looks at its keyframe, and at the next one of the segment, may stand for a group."""
         ...
 
     def opens(self, key: Frame) -> bool:
-        """Return whether the rest of a group that is judged by its keyframe must be decoded; what it raises goes to the caller."""
+        """Return whether a group that is judged by a keyframe must be decoded; what it raises goes to the caller."""
+        ...
+
+    def left_out(self, group: Group) -> None:
+        """Take note that a group was not decoded, but for its keyframe."""
         ...
 
     def compares(self, group: Group) -> bool:
@@ -104,7 +108,7 @@ class Decoding:
         self._scaler = scaler
         self._gate = gate
         self._asking = False  # the gate looks at a keyframe
-        self._key: Frame | None = None  # the last one that it looked at
+        self._keys: dict[int, Frame] = {}  # those that it looked at, by presentation time
         self._comparing = False  # it is asked about each sampled frame
         self._outcome = DecodeOutcome()
 
@@ -139,45 +143,50 @@ class Decoding:
     def _frames(self, packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Frame]:
         decoder = PacketDecoder(stream, self._options.max_pixels, self._damaged)
         end_us = self._segment.pts_us + self._segment.duration_us
-        for group in groups(packets, decoder.pts_us, decoder.restarts, end_us):
+        for group, following in _with_following(groups(packets, decoder.pts_us, decoder.restarts, end_us)):
             gate = self._gate
             if gate is not None and self._judges(group, gate, decoder):
                 yield from self._of_rest(decoder)  # the group before may end with somebody
             if gate is not None and self._judges(group, gate, decoder):
-                yield from self._of_judged(group, gate, decoder)
+                yield from self._of_judged((group, following), gate, decoder)
             else:
                 self._comparing = gate is not None and bool(group.pts_us) and gate.compares(group)
                 yield from self._of_packets(group.packets, self._needed(group, decoder), decoder)
         yield from self._of_rest(decoder)
 
     def _judges(self, group: Group, gate: Gate, decoder: PacketDecoder) -> bool:
-        """Say whether a group is judged by its keyframe; not where its leading pictures can be decoded after the group before."""
+        """Say whether a group is judged by keyframes; not where its leading pictures can be decoded after the group before."""
         if not group.pts_us or not self._timeline.is_new(group.pts_us[0]) or (group.leads and not decoder.clean):
             return False
         return gate.judges(group)
 
-    def _of_judged(self, group: Group, gate: Gate, decoder: PacketDecoder) -> Iterator[Frame]:
+    def _of_judged(self, pair: tuple[Group, Group | None], gate: Gate, decoder: PacketDecoder) -> Iterator[Frame]:
+        """Yield the frames of a group, or its keyframe alone where neither it nor the following one shows anything."""
+        group, following = pair
         self._comparing = False
         needed = self._needed(group, decoder)
         if not self._timeline.samples(group.shown_us[-1]):  # nothing of it would be searched
             self._leave_out(group)
             return
-        picture = decoder.alone(group.packets[0])
-        self._key = None if picture is None else self._frame(picture, decoder)
-        if picture is not None and self._key is not None and not self._opens(gate, self._key):
-            decoder.reset()
-            self._count()
-            if self._leave_out(group):
-                yield self._key
-        elif picture is None or decoder.clean:  # it had to be drained: from the start
+        between = following is not None and following.pts_us and len(group.packets) > 1
+        if self._opens(group, gate, decoder) or (following is not None and between and self._opens(following, gate, decoder)):
             yield from self._of_packets(group.packets, needed, decoder)
-        else:
-            yield from self._of_pictures([picture], decoder)
-            yield from self._of_packets(group.packets[1:], needed[1:], decoder)
+            return
+        self._count()
+        gate.left_out(group)
+        if self._leave_out(group):
+            yield self._keys[group.pts_us[0]]
 
-    def _opens(self, gate: Gate, key: Frame) -> bool:
+    def _opens(self, group: Group, gate: Gate, decoder: PacketDecoder) -> bool:
+        """Show the gate a group's keyframe, decoded alone; one that cannot be is for the usual way to tell of."""
+        if group.pts_us[0] not in self._keys:
+            picture = decoder.alone(group.packets[0])
+            key = None if picture is None else self._frame(picture, decoder)
+            if key is None or key.pts_us != group.pts_us[0]:
+                return True
+            self._keys = {**dict([*self._keys.items()][-1:]), key.pts_us: key}
         self._asking = True
-        opens = gate.opens(key)
+        opens = gate.opens(self._keys[group.pts_us[0]])
         self._asking = False
         return opens
 
@@ -238,8 +247,8 @@ class Decoding:
         pts_us = decoder.pts_us(picture)
         if pts_us is None:
             return None
-        if self._key is not None and self._key.pts_us == pts_us:  # the gate has looked at it
-            return self._key
+        if pts_us in self._keys:  # the gate has looked at it
+            return self._keys[pts_us]
         with timed(Stage.SCALE):
             small = self._scaler.small(picture)
         full = DecodedPicture(picture, self._scaler.windows)
@@ -260,6 +269,14 @@ class Decoding:
     def _fail(self, reason: str, error: Exception | None = None) -> None:
         name = type(error).__name__ if error is not None else None
         self._outcome = replace(self._outcome, reason=self._outcome.reason or reason, error=self._outcome.error or name)
+
+
+def _with_following(each: Iterator[Group]) -> Iterator[tuple[Group, Group | None]]:
+    group = next(each, None)
+    while group is not None:
+        following = next(each, None)
+        yield group, following
+        group = following
 
 
 def _demuxed(packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from pipeline.types import Frame, UInt8
     from pipeline.video.groups import Group
 
-_LARGE = 2.5  # times the usual size: something has come into the picture
-_USUAL = 20  # percentile of the sizes of a group
+_LARGE = 2.5  # times as large: something has come into the picture
 _DIFFERS = 12  # gray levels; noise stays below
 
 
@@ -49,7 +48,7 @@ class Watcher(Protocol):
 
 
 class LookFirst:
-    """`decode = gated`: one segment's gate. A keyframe without a face, while nobody is followed, closes it for its group.
+    """`decode = gated`: one segment's gate. While nobody is followed, keyframes without a face close it for what lies between them.
 
     Where the keyframes lie too far apart, or each picture is one, everything is decoded, and frames in which nothing has moved
     since the last analysed one are not searched.
@@ -59,15 +58,20 @@ class LookFirst:
         self._limits = limits
         self._watcher = watcher
         self._reference: UInt8 | None = None
+        self._quiet: Sequence[int] = ()  # sizes of the P-packets of the last group that was left out
 
     def judges(self, group: Group) -> bool:
-        """Return whether a look at the keyframe may stand for the whole group."""
-        return self._is_short(group) and self._watcher.idle and not asks_for_more(group.forward_sizes)
+        """Return whether looks at keyframes may stand for a group."""
+        return self._is_short(group) and self._watcher.idle and not asks_for_more(group.forward_sizes, self._quiet)
 
     def opens(self, key: Frame) -> bool:
-        """Return whether the rest of a group must be decoded."""
-        self._reference = None
+        """Return whether a keyframe shows somebody."""
         return self._watcher.finds(key)
+
+    def left_out(self, group: Group) -> None:
+        """Remember what a group without anybody is like."""
+        self._reference = None
+        self._quiet = group.forward_sizes
 
     def compares(self, group: Group) -> bool:
         """Return whether the frames of a group that is decoded are searched only where something moves."""
@@ -98,7 +102,7 @@ class KeyframesOnly:
     """`decode = keyframes`: the gate that never opens."""
 
     def judges(self, group: Group) -> bool:
-        """Return that a look at the keyframe stands for every group."""
+        """Return that its keyframe stands for every group."""
         del group
         return True
 
@@ -106,6 +110,9 @@ class KeyframesOnly:
         """Return that the rest is not decoded."""
         del key
         return False
+
+    def left_out(self, group: Group) -> None:
+        """Do nothing."""
 
     def compares(self, group: Group) -> bool:
         """Return that each frame is searched."""
@@ -118,9 +125,12 @@ class KeyframesOnly:
         return True
 
 
-def asks_for_more(sizes: Sequence[int]) -> bool:
-    """Return whether one of the P-packets of a group is much larger than they usually are there."""
-    return bool(sizes) and max(sizes) > _LARGE * float(np.percentile(sizes, _USUAL))
+def asks_for_more(sizes: Sequence[int], quiet: Sequence[int]) -> bool:
+    """Return whether a P-packet of a group is much larger than all those of a group before that was left out (empty: none was).
+
+    Within one group sizes say nothing: they fall behind the keyframe, and swing where the bit rate is held.
+    """
+    return bool(sizes) and bool(quiet) and max(sizes) > _LARGE * max(quiet)
 
 
 def changed_share(one: UInt8, other: UInt8) -> float:

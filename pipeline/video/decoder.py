@@ -76,8 +76,9 @@ class PacketDecoder:
         return pictures
 
     def alone(self, keyframe: Packet[VideoStream]) -> VideoFrame | None:
-        """Return a keyframe's picture; where that took draining, as with B-frames, the decoder is clean again."""
+        """Return a keyframe's picture, and make ready for another keyframe, or the same: with B-frames it has to be drained."""
         pictures = self.decode(keyframe) or self.rest()
+        self.reset()
         return pictures[0] if pictures else None
 
     def reset(self) -> None:
