@@ -26,6 +26,7 @@ from pipeline.metrics import FENCED
 from pipeline.settings import load_settings
 from pipeline.types import BatchResult
 from pipeline.worker import Worker
+from services.logs import configure
 from services.wiring import load_brain, open_column, open_place
 
 if TYPE_CHECKING:
@@ -83,14 +84,15 @@ def main() -> None:
     """Work until everything in the log is analysed, or a signal comes."""
     options = _options()
     settings = load_settings()
-    brain = load_brain(settings, _silent)
+    configure(settings)
+    at = _signal_at(options.at, options.time, signal.Signals[options.signal])
+    brain = load_brain(settings, _silent, lambda _: at("decoding"))
     with ExitStack() as stack:
         place = stack.enter_context(open_place(settings, _silent, kept=True))
         column = stack.enter_context(open_column(place, settings, writes_log=False))
         lanes, heartbeat = (_database(stack, place, size) for size in (settings.lanes, 1))
         incarnation = enrol(heartbeat, slot=options.slot, log_id=column.log_id)
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=settings.claim_ttl_s)
-        at = _signal_at(options.at, options.time, signal.Signals[options.signal])
         facts = _FACTS[options.fence](lanes, column.log_id, incarnation.worker_id, at)
         Worker(claims, _equipment(column, brain, facts)).run(until_end=_already())
         claims.leave()

@@ -64,7 +64,7 @@ def test_killed_and_started_again_in_its_slot(fed: Fed, undisturbed: Stored, poi
 @contextmanager
 def zombie(program: Program, database: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a worker that stops itself; yield it when others may take its partitions."""
-    process = program.running(*WORKER).start("zombie", "--time", "3", "--signal", "SIGSTOP", *arguments)
+    process = program.running(*WORKER).start("zombie", "--signal", "SIGSTOP", *arguments)
     try:
         wait_until_stopped(process)
         overdue = f"SELECT seen_at < now() - make_interval(secs => {TTL_S}) FROM worker WHERE slot = 'zombie'"
@@ -91,11 +91,11 @@ def raise_again(process: subprocess.Popen[str]) -> int:
     return int(ended.stdout)
 
 
-@pytest.mark.parametrize("point", ["before_commit", "after_fence"])
-def test_a_zombie_is_refused(fed: Fed, undisturbed: Stored, point: str) -> None:
+@pytest.mark.parametrize(("point", "number"), [("decoding", 30), ("before_commit", 3), ("after_fence", 3)])
+def test_a_zombie_is_refused(fed: Fed, undisturbed: Stored, point: str, number: int) -> None:
     program, database = fed.copy()
     program = program.with_settings(claim_ttl_s=TTL_S, renew_s=TTL_S / 4)
-    with zombie(program, database, "--at", point) as process:
+    with zombie(program, database, "--at", point, "--time", str(number)) as process:
         others_finish(program, database)
         refused = raise_again(process)
     assert refused >= 1
@@ -105,7 +105,7 @@ def test_a_zombie_is_refused(fed: Fed, undisturbed: Stored, point: str) -> None:
 def test_control_without_the_fence_a_zombie_spoils_the_rows(fed: Fed, undisturbed: Stored) -> None:
     program, database = fed.copy()
     program = program.with_settings(claim_ttl_s=TTL_S, renew_s=TTL_S / 4)
-    with zombie(program, database, "--at", "before_commit", "--fence", "off") as process:
+    with zombie(program, database, "--at", "before_commit", "--time", "3", "--fence", "off") as process:
         others_finish(program, database)
         raise_again(process)
     with pytest.raises(AssertionError):
