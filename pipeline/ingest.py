@@ -186,13 +186,10 @@ def _counted(send: Callable[[Segment, Lease], int | None], segment: Segment, lea
 
 
 def _tell_end(lease: Lease, outcome: IngestOutcome) -> None:
-    failure = outcome.failure
-    fields = {"session": lease.session, "segments": outcome.segments, "finished": outcome.finished}
-    if failure is None:
-        _log.info("session_ended", **fields)
-    else:
-        reason = failure.kind if isinstance(failure, SourceError) else type(failure).__name__
-        _log.warning("session_ended", **fields, reason=reason, error=str(failure))
+    failure = outcome.failure  # whoever called shows it
+    reason = failure.kind if isinstance(failure, SourceError) else failure and type(failure).__name__
+    fields = {"segments": outcome.segments, "finished": outcome.finished, "reason": reason, "error": failure and str(failure)}
+    _log.info("session_ended", session=lease.session, **fields)
 
 
 def _end_after(last: Segment) -> Segment:

@@ -66,11 +66,11 @@ def _by_status(error: Exception) -> tuple[str, str] | None:
 
 def _look(url: str, settings: Settings) -> tuple[str, str] | None:
     """Connect once more, without FFmpeg; None: nothing is wrong below the camera's own protocol."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
-    except ValueError:
-        host, port = None, 0
+    except ValueError:  # also of a bracket in a password
+        host = None
     if not host:
         return "connection_failed", "no host in the address (percent-encode special characters of the password)"
     try:
