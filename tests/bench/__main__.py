@@ -15,7 +15,7 @@ from tests.bench.gate import gate
 from tests.bench.ingest import ingest
 from tests.bench.measure import machine, table, write_json
 from tests.bench.memory import memory
-from tests.bench.pace import pace
+from tests.bench.pace import capacity, pace
 from tests.bench.plumbing import plumbing
 from tests.bench.processes import adopt_orphans
 from tests.bench.setup import Setup
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.bench.measure import Figure
 
 _WIDTH = 132
-_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, pace)}
+_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, pace, capacity)}
 
 
 def main() -> None:

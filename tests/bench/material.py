@@ -28,7 +28,9 @@ _BIT_RATE = 4_000_000
 _OPTIONS = {"preset": "veryfast", "x264-params": f"keyint={FPS}:min-keyint={FPS}:scenecut=0:bframes=0"}
 _CREATED = "2026-01-05T09:00:00.000000Z"
 _ARCADE = SHARED / "videos" / "arcade-crowd-1080p.mp4"
-_EMPTY_FRAMES = 50
+_EMPTY_FRAMES = 8 * FPS
+_NOISE = 2.0  # gray levels
+_SHIFTS_PX = 64
 
 
 def busy(folder: Path, seconds: float) -> Path:
@@ -38,8 +40,9 @@ def busy(folder: Path, seconds: float) -> Path:
 
 
 def empty(folder: Path, seconds: float) -> Path:
-    """Return a clip of a room where nobody is, through a noisy sensor."""
-    return _repeated(_once(folder / "empty-loop.mp4", _noise), folder / f"empty-{seconds:g}s.mp4", seconds)
+    """Return a clip of a room where nobody is, through a noisy sensor, by an encoder that has settled."""
+    loop = _once(folder / "empty-loop.mp4", _noise)
+    return _repeated(loop, folder / f"empty-{seconds:g}s.mp4", seconds, skipped=_EMPTY_FRAMES // 2)
 
 
 def _source(folder: Path) -> Path:
@@ -67,8 +70,9 @@ def _noise() -> Iterator[av.VideoFrame]:
     rng = np.random.default_rng(1)
     coarse = rng.integers(60, 200, (27, 48, 3)).astype(np.float32)
     room = cv2.resize(coarse, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
-    for _ in range(_EMPTY_FRAMES):
-        picture = room + 2 * rng.standard_normal(room.shape, np.float32)
+    noise = _NOISE * rng.standard_normal((HEIGHT_PX + _SHIFTS_PX, WIDTH_PX + _SHIFTS_PX, 3), np.float32)
+    for y, x in rng.integers(0, _SHIFTS_PX, (_EMPTY_FRAMES, 2)):  # another part of it in each frame
+        picture = room + noise[y : y + HEIGHT_PX, x : x + WIDTH_PX]
         yield av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")
 
 
@@ -86,7 +90,7 @@ def _encode(frames: Iterable[av.VideoFrame], path: Path) -> None:
     unfinished.replace(path)
 
 
-def _repeated(loop: Path, path: Path, seconds: float) -> Path:
+def _repeated(loop: Path, path: Path, seconds: float, *, skipped: int = 0) -> Path:
     """Write a clip's packets again and again, without encoding them anew."""
     if path.exists():
         return path
@@ -96,7 +100,7 @@ def _repeated(loop: Path, path: Path, seconds: float) -> Path:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         ticks = round(Fraction(1, FPS) / cast("Fraction", stream.time_base))
-        for index, packet in enumerate(islice(_again_and_again(source), round(seconds * FPS))):
+        for index, packet in enumerate(islice(_again_and_again(source, skipped), round(seconds * FPS))):
             packet.pts = packet.dts = index * ticks  # without B-frames the order of display is that of the packets
             packet.stream = copy
             target.mux(packet)
@@ -104,7 +108,8 @@ def _repeated(loop: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def _again_and_again(source: InputContainer) -> Iterator[Packet[VideoStream]]:
+def _again_and_again(source: InputContainer, skipped: int) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a clip without its first ones, without end."""
     while True:
-        yield from (packet for packet in source.demux(video=0) if packet.size)
+        yield from islice((packet for packet in source.demux(video=0) if packet.size), skipped, None)
         source.seek(0)

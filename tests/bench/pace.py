@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.locallog import LocalLog
@@ -66,13 +67,24 @@ class _Observer:
 
 
 def pace(setup: Setup) -> list[Figure]:
-    """Ten 1080p files of 25 frames/s as slowly as they were made (--pace), and the number of cameras from which the lag grows."""
-    figures: list[Figure] = []
+    """Ten 1080p files of 25 frames/s as slowly as they were made (--pace)."""
+    with open_site() as site:
+        looks = {way: _watch(setup, site, flags, _CAMERAS, setup.minutes) for way, flags in WAYS.items()}
+    return [figure for way, found in looks.items() for figure in _told(f"{_CAMERAS} cameras {way}", found)]
+
+
+def capacity(setup: Setup) -> list[Figure]:
+    """The number of such cameras up to which the lag does not grow."""
+    figures = []
     with open_site() as site:
         for way, flags in WAYS.items():
-            figures += _told(f"{_CAMERAS} cameras {way}", _watch(setup, site, flags, _CAMERAS, setup.minutes))
-        most = _sweep(lambda cameras: _slope(_watch(setup, site, WAYS["under Ray"], cameras, min(_SWEEP_MINUTES, setup.minutes))))
-    return [*figures, count("cameras under Ray, up to which the lag does not grow", most)]
+            slope_of = partial(_slope_with, setup, site, flags)
+            figures.append(count(f"cameras {way}", largest_without_lag(slope_of)))
+    return figures
+
+
+def _slope_with(setup: Setup, site: Site, flags: tuple[str, ...], cameras: int) -> float:
+    return _slope(_watch(setup, site, flags, cameras, min(_SWEEP_MINUTES, setup.minutes)))
 
 
 def _watch(setup: Setup, site: Site, flags: tuple[str, ...], cameras: int, minutes: float) -> list[_Look]:
@@ -113,7 +125,7 @@ def _verdict(slope: float) -> str:
     return "grows" if slope > _GROWS_S else "does not grow"
 
 
-def _sweep(slope_of: Callable[[int], float]) -> int:
+def largest_without_lag(slope_of: Callable[[int], float]) -> int:
     """Return the largest number of cameras with which the lag does not grow, by bisection (the least is taken for granted)."""
     fine, too_many = _SWEEP[0], _SWEEP[-1] + 1
     while too_many - fine > 1:

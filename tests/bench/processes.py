@@ -9,6 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import psutil
@@ -128,4 +129,4 @@ def _title(process: psutil.Process) -> str:
         return words[0].split(".")[0]
     if any("services.cli" in word for word in words):
         return "headcount"
-    return process.name()
+    return next((Path(word).stem for word in words if word.endswith(".py")), process.name())
