@@ -23,7 +23,7 @@ from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.adapters.postgres.rows import bits_text, merged, visit_row
 from pipeline.adapters.postgres.schema import log_partition, visit
 from pipeline.errors import DatabaseUnavailableError, FencedError
-from pipeline.types import BatchResult, Claim, CoverageMinute, DeadLetter, LogGap, to_us
+from pipeline.types import BatchResult, Claim, CoverageMinute, DeadLetter, Decode, LogGap, to_us
 from tests.contract.samples import NOON, a_visit, execute, query
 
 if TYPE_CHECKING:
@@ -307,6 +307,18 @@ def test_coverage_is_the_union_and_counters_are_sums(database: Database, worker:
     assert totals.dead_letters == {"corrupt": 2}
     assert query(database, "SELECT seconds_observed FROM coverage_by_minute") == [(3,)]
     assert PostgresReport(database).totals([OTHER_CAMERA]).segments == 0
+
+
+@pytest.mark.parametrize("levels", [(Decode.GATED, Decode.ALL), (Decode.ALL, Decode.GATED), (Decode.KEYFRAMES, Decode.GATED)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_level_is_the_least_of_what_was_done(
+    database: Database, worker: Worker, levels: tuple[Decode, Decode], *, at_once: bool
+) -> None:
+    first, second = (minute(1, level=level) for level in levels)
+    claim = worker.facts.commit(worker.claim, 1, BatchResult(coverage=(first, second) if at_once else (first,)))
+    worker.facts.commit(claim, 2, BatchResult(coverage=() if at_once else (second,)))
+    weakest = "keyframes" if Decode.KEYFRAMES in levels else "gated"
+    assert query(database, "SELECT level FROM coverage_by_minute") == [(weakest,)]
 
 
 def dead(offset: int) -> DeadLetter:

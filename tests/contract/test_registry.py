@@ -11,7 +11,7 @@ from pipeline.adapters.postgres.logs import register_log
 from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry, camera_id_of
 from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.errors import ConfigurationError, FencedError
-from pipeline.types import Segment, SegmentKind, to_us
+from pipeline.types import Decode, Segment, SegmentKind, to_us
 from tests.contract.samples import NOON, execute, query
 
 if TYPE_CHECKING:
@@ -50,6 +50,15 @@ def test_a_camera_is_the_same_in_every_run(database: Database) -> None:
     assert query(database, "SELECT s.name, s.time_zone, c.source FROM camera c JOIN site s USING (site_id)") == [
         ("shop", "Europe/Budapest", "file:moved/door.mp4")
     ]
+
+
+def test_how_much_is_decoded_stays_with_the_camera_until_another_is_asked_for(database: Database) -> None:
+    log_id = register_log(database, "local:a", [0])
+    new = NewCameras(site="shop", time_zone="UTC", decode=Decode.GATED)
+    cameras = PostgresRegistry(database, log_id=log_id, new=new, ttl_s=10)
+    asked = [None, Decode.KEYFRAMES, None, Decode.ALL, None]
+    assert [cameras.register("door", "x", decode).decode for decode in asked] == ["gated", "keyframes", "keyframes", "all", "all"]
+    assert cameras.register("exit", "x", Decode.ALL).decode is Decode.ALL
 
 
 def test_site_and_name_together_make_the_camera() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.backlog import Backlog
 from pipeline.errors import FencedError, SourceError
 from pipeline.ingest import Ingest
-from pipeline.types import Segment, SegmentKind
+from pipeline.types import Decode, Segment, SegmentKind
 from tests.clocks import SteppedClock
 from tests.fakes import ListSource, MemoryLog, MemoryRegistry
 
@@ -98,6 +98,12 @@ def test_a_file_is_carried_in_order_up_to_its_end() -> None:
     assert sequences(bench) == [0, 1, 2, 3, 4, 5]
     assert {(segment.camera_id, segment.session) for segment in bench.log.segments(0)} == {(camera.camera_id, 7)}
     assert [lease.camera for lease in bench.registry.released] == [camera]
+
+
+def test_each_record_says_how_much_of_the_cameras_video_is_decoded() -> None:
+    bench = Bench()
+    bench.ingest().run(ListSource(video(2)), bench.registry.register("door", "door.mp4", Decode.GATED))
+    assert {segment.decode for segment in bench.log.segments(0)} == {Decode.GATED}
 
 
 def test_a_finished_file_is_not_carried_again() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InvalidRecordError
 from pipeline.record import to_record, to_segment
-from pipeline.types import Record, Segment, SegmentKind
+from pipeline.types import Decode, Record, Segment, SegmentKind
 
 INSTANTS = st.integers(-(2**62), 2**62)
 COUNTS = st.integers(0, 2**40)
@@ -31,6 +34,7 @@ def segments(draw: st.DrawFn) -> Segment:
         height_px=draw(SIZES),
         frame_count=draw(COUNTS),
         reconnected=draw(st.booleans()),
+        decode=draw(st.sampled_from(Decode)),
         payload=draw(st.binary(min_size=1, max_size=200)) if kind is SegmentKind.GOP else b"",
     )
 
@@ -70,6 +74,19 @@ def _flip(record: Record, index: int, at: int, bit: int) -> Record:
 def test_foreign_records_are_refused(headers: list[tuple[str, bytes]], value: bytes) -> None:
     with pytest.raises(InvalidRecordError):
         to_segment(Record(headers=tuple(headers), value=value))
+
+
+def test_a_record_without_a_word_on_decoding_is_decoded_wholly() -> None:
+    assert "decode" not in dict(to_record(SEGMENT).headers), "an older version reads it too"
+    assert to_segment(to_record(SEGMENT)).decode is Decode.ALL
+    assert dict(to_record(replace(SEGMENT, decode=Decode.GATED)).headers)["decode"] == b"gated"
+
+
+def test_an_unknown_word_on_decoding_is_refused() -> None:
+    wrong = replace(SEGMENT, decode=cast("Decode", SimpleNamespace(value="sometimes")))
+    with pytest.raises(InvalidRecordError) as caught:
+        to_segment(to_record(wrong))
+    assert caught.value.reason == "bad_header"
 
 
 def test_headers_can_be_read_by_people() -> None:

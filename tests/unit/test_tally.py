@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.tally import Tally
-from pipeline.types import CoverageMinute, to_us
+from pipeline.types import CoverageMinute, Decode, to_us
 
 CAMERA, OTHER = UUID(int=1), UUID(int=2)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -102,6 +102,18 @@ def test_merging_is_adding_up_in_any_grouping(
     right = tallied(one)
     right.merge(right_part)
     assert left.minutes() == right.minutes() == tallied(one, two, three).minutes()
+
+
+@given(st.lists(st.tuples(st.sampled_from(Decode), st.integers(0, 3)), max_size=6), st.integers(0, 6))
+def test_the_least_that_was_decoded_is_a_minutes_level(skips: list[tuple[Decode, int]], cut: int) -> None:
+    parts = [Tally(), Tally()]
+    for index, (level, at) in enumerate(skips):
+        parts[index >= cut].skip(CAMERA, NOON_US + at * 60 * SECOND_US, level)
+    parts[1].merge(parts[0])
+    for minute in parts[1].minutes():
+        mine = [level for level, at in skips if NOON + timedelta(minutes=at) == minute.minute]
+        assert minute.level is max(mine, key=["all", "gated", "keyframes"].index)
+        assert minute.rejected == {"skipped": len(mine)}
 
 
 def test_counts_are_kept_by_camera_and_minute() -> None:
