@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from pipeline.errors import InvalidRecordError
 from pipeline.record import to_segment
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pipeline.stages.track import Closed
     from pipeline.types import Attributes, LogGap, Segment, StoredRecord, Track, UInt8
     from pipeline.watch import FrameTrace, Observation
+
+_log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,6 +187,7 @@ class Engine:
         try:
             view = self._watch.look(state, segment)
         except Exception:  # noqa: BLE001 - nothing that a segment holds may end the worker and all of its partitions
+            _log.exception("analysis_error", camera_id=str(segment.camera_id), partition=stored.partition, offset=stored.offset)
             take.dead_letters += (_letter(stored, segment, "analysis_error"),)
             return state
         take.closed += view.closed

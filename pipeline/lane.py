@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from pipeline.caution import Caution
 from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, OffsetOutOfRangeError, TransientError
-from pipeline.metrics import Stage, timed
+from pipeline.metrics import CAREFUL_RECORDS, CROPS_CLASSIFIED, Stage, count_read, timed
 from pipeline.state import decode_state
 from pipeline.turns import Turns
 from pipeline.types import LogGap
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.types import Attributes, BatchResult, CameraState, Claim, StoredRecord, UInt8
 
 T = TypeVar("T")
+_log = structlog.get_logger()
 
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _TOLD_S = 1.0  # before this pause the user is told
@@ -115,6 +118,7 @@ class Lane:
         except Exception:
             self._acquit()
             raise
+        CROPS_CLASSIFIED.inc(len(seen.crops))
         self._with.at("after_commit")
         self._states = dict(conclusion.states)
         return conclusion.result
@@ -126,6 +130,8 @@ class Lane:
         offset = self._queue[0].offset
         if offset not in self._caution.unopened:
             count = self._caution.deaths_of(offset) + 1
+            CAREFUL_RECORDS.inc()
+            _log.warning("careful_record", partition=self.claim.partition, offset=offset, opened=count)
             self.claim = self._patiently(lambda: self._with.facts.suspect(self.claim, offset, count))
 
     def _acquit(self) -> None:
@@ -156,6 +162,7 @@ class Lane:
                     raise
                 offset = error.earliest  # retention may overtake the next try, too
         self._queue.extend(records)
+        count_read(records)
         if not records:
             self._barren_to = latest
         return (LogGap(partition=partition, from_offset=first, to_offset=offset, reason="retention"),) if offset > first else ()
@@ -200,16 +207,24 @@ class Lane:
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """Try again while the outside world is away, until the worker is told to stop."""
+        waiting = False
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
             self._with.beat()
             try:
-                return attempt()
+                answer = attempt()
             except TransientError as error:
                 if self._with.stop.is_set():
                     raise
+                if not waiting:
+                    _log.warning("waiting", partition=self.claim.partition, offset=self.claim.next_offset, error=str(error))
+                waiting = True
                 if delay_s == _TOLD_S:
                     self._with.notice(f"partition {self.claim.partition} waits: {error}")
                 self._with.clock.sleep(delay_s)
+            else:
+                if waiting:
+                    _log.warning("waiting_is_over", partition=self.claim.partition)
+                return answer
         raise AssertionError
 
 
