@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import make_url
 
 from pipeline.adapters.postgres import programs
 from services.wiring import open_place
@@ -36,11 +37,8 @@ def shell(settings: Settings, arguments: Sequence[str], notice: Callable[[str], 
 
 def without_password(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL as others may see it in the list of processes, and the variable that holds its password."""
-    parts = urlsplit(url)
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    passwords = [unquote(parts.password)] if parts.password is not None else []
-    passwords += [value for name, value in options if name == "password"]
-    user, at, host = parts.netloc.rpartition("@")
-    query = urlencode([(name, value) for name, value in options if name != "password"], quote_via=quote)
-    shown = urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
-    return shown, {"PGPASSWORD": passwords[-1]} if passwords else {}
+    parsed = make_url(url)
+    in_query = parsed.query.get("password")
+    password = in_query if isinstance(in_query, str) else parsed.password
+    shown = parsed._replace(password=None).difference_update_query(["password"]).render_as_string()
+    return shown, {} if password is None else {"PGPASSWORD": password}

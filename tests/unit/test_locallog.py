@@ -135,7 +135,8 @@ def test_garbage_in_a_data_file_raises_nothing(tmp_path_factory: pytest.TempPath
     write(path, 2)
     (file,) = data_files(path)
     file.write_bytes(file.read_bytes()[:cut] + garbage)
-    read_numbers(path)
+    with LocalLog(path, clock=SteppedClock()) as reader:
+        read_all(reader, 0)  # a body may come back as damaged as it is
     with LocalLog(path, clock=SteppedClock(), limits=LIMITS) as log:
         offset = log.append(0, numbered(9))
         assert read_all(log, 0, offset)[0].record == numbered(9)

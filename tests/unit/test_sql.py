@@ -24,6 +24,11 @@ def test_a_password_goes_into_the_environment_alone(url: str, secret: str) -> No
     assert shown.startswith("postgresql://user@db.example")
 
 
+def test_an_unquoted_bracket_is_a_password_like_another() -> None:
+    expected = "postgresql://user@db.example/rows", {"PGPASSWORD": "pass[word"}
+    assert without_password("postgresql://user:pass[word@db.example/rows") == expected
+
+
 def test_an_address_without_a_password_stays_as_it_is() -> None:
     url = "postgresql://headcount@/headcount?host=%2Fvar%2Flib%2Fheadcount%2Fpostgres-socket"
     assert without_password(url) == (url, {})
