@@ -44,6 +44,29 @@ def test_who_is_alone_is_alone_and_everyone_has_a_turn() -> None:
     assert max(others for _, (others, _) in taken) > 1
 
 
+def test_others_wait_for_who_is_alone_and_for_who_wants_to_be() -> None:
+    turns, stop, entered = Turns(), threading.Event(), []
+    waits = {alone: threading.Event() for alone in (True, False)}
+
+    def take(*, alone: bool) -> None:
+        with turns.taken(stop, waits[alone].set, alone=alone):
+            entered.append(alone)
+
+    with ThreadPoolExecutor(2) as pool, turns.taken(stop, _nothing, alone=False):
+        pool.submit(take, alone=True)
+        assert waits[True].wait(PATIENCE_S)
+        pool.submit(take, alone=False)
+        assert waits[False].wait(PATIENCE_S)
+        assert entered == []
+    assert sorted(entered) == [False, True]
+    waits[False].clear()
+    with ThreadPoolExecutor(1) as pool, turns.taken(stop, _nothing, alone=True):
+        pool.submit(take, alone=False)
+        assert waits[False].wait(PATIENCE_S)
+        assert len(entered) == 2
+    assert len(entered) == 3
+
+
 def test_a_stop_ends_the_wait_and_the_waiting_one_beats() -> None:
     turns, stop, beats = Turns(), threading.Event(), []
 
