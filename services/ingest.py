@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.feed import Feeding, interruptible, register, usable_sources
+from services.metrics import serve_metrics
 from services.progress import RunProgress
 from services.wiring import open_column, open_place
 
@@ -26,6 +27,7 @@ def ingest(settings: Settings, options: FeedOptions, console: Console) -> int:
         console.print(message, markup=False)
 
     named, failures = usable_sources(options, settings)
+    serve_metrics(settings.metrics_port)
     progress = RunProgress()
     with open_place(settings, notice, kept=True) as place, open_column(place, settings, writes_log=True) as column:
         feeding = Feeding(column, options, progress, notice)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
 from services.feed import Feeding, interruptible, register, usable_sources
+from services.metrics import serve_metrics
 from services.profile import profile_table
 from services.progress import RunProgress, shown
 from services.report import RunReport
@@ -67,6 +68,7 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
     for failure in failures:
         notice(f"headcount: {failure}")
     settings = settle(settings, notice)
+    serve_metrics(settings.metrics_port)
     with (
         open_place(settings, notice, kept=options.kept) as place,
         open_column(place, settings, writes_log=True) as column,
