@@ -18,6 +18,7 @@ from tests.bench.memory import memory
 from tests.bench.pace import capacity, pace
 from tests.bench.plumbing import plumbing
 from tests.bench.processes import adopt_orphans
+from tests.bench.runtimes import runtimes
 from tests.bench.setup import Setup
 from tests.bench.stores import stores
 from tests.bench.tutorial import tutorial
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tests.bench.measure import Figure
 
 _WIDTH = 132
-_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, pace, capacity)}
+_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, runtimes, pace, capacity)}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.engine import Engine
 from pipeline.record import to_record
 from pipeline.stages.align import align
+from pipeline.stages.choose import crop_quality, promised_quality
 from pipeline.stages.decode import DecodeOptions, Decoder
 from pipeline.types import StoredRecord
 
@@ -65,16 +66,29 @@ def plan_of(segments: Sequence[Segment], settings: Settings, detector: Detector,
 def _add_cuts(
     plan: Plan, traces: Sequence[FrameTrace], pictures: Mapping[int, Picture], taken: Sequence[Observation], settings: Settings
 ) -> None:
-    cuts = {trace.captured_us: list(_cuts(trace, pictures[trace.captured_us], taken, settings)) for trace in traces}
+    best: dict[tuple[int, UUID], float] = {}
+    cuts = {trace.captured_us: list(_cuts(trace, pictures[trace.captured_us], taken, best, settings)) for trace in traces}
     found = sum(cut.classified for frame_cuts in cuts.values() for cut in frame_cuts)
     if found != len(taken):
         raise AssertionError(f"the plan is wrong: the engine classifies {len(taken)} crops of a segment, the loop would {found}")
     plan.cuts |= cuts
 
 
-def _cuts(trace: FrameTrace, picture: Picture, taken: Sequence[Observation], settings: Settings) -> Iterator[Cut]:
-    for xyxy, landmarks, track in zip(trace.detections.xyxy, trace.detections.landmarks, trace.tracks, strict=True):
-        if track is not None and track.counted and xyxy[3] - xyxy[1] >= settings.crop_min_face_px:
-            crop = align(picture, xyxy, landmarks)
-            classified = any(one.visit_id == track.visit_id and np.array_equal(one.crop, crop) for one in taken)
-            yield Cut(xyxy=xyxy, landmarks=landmarks, classified=classified)
+def _cuts(
+    trace: FrameTrace, picture: Picture, taken: Sequence[Observation], best: dict[tuple[int, UUID], float], settings: Settings
+) -> Iterator[Cut]:
+    """Yield the faces that the engine cuts out: those that may pass, and be better than the `best` of their track and second so far."""
+    faces = trace.detections
+    for xyxy, landmarks, score, track in zip(faces.xyxy, faces.landmarks, faces.score, trace.tracks, strict=True):
+        if track is None or not track.counted or xyxy[3] - xyxy[1] < settings.crop_min_face_px:
+            continue
+        key = (trace.pts_us // 1_000_000, track.visit_id)
+        promised = promised_quality(xyxy, landmarks, float(score), picture.size_wh)
+        if promised.value < settings.crop_min_quality or promised.value <= best.get(key, 0):
+            continue
+        crop = align(picture, xyxy, landmarks)
+        quality = crop_quality(promised, crop).value
+        if quality >= settings.crop_min_quality:
+            best[key] = max(quality, best.get(key, 0))
+        classified = any(one.visit_id == track.visit_id and np.array_equal(one.crop, crop) for one in taken)
+        yield Cut(xyxy=xyxy, landmarks=landmarks, classified=classified)
