@@ -34,13 +34,18 @@ _TEMPLATE = "bench"
 _LOOK_S = 0.25
 _YUNET = SHARED / "models" / "detect" / "yunet_n_dynamic.onnx"
 _NOTE_COMMITS = """
-CREATE TABLE bench_note (at_s double precision, moved boolean);
+CREATE TABLE bench_note (at_s double precision, moved boolean, holder uuid);
 CREATE FUNCTION bench_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  INSERT INTO bench_note VALUES (extract(epoch FROM clock_timestamp()), NEW.next_offset <> OLD.next_offset); RETURN NULL; END $$;
+  INSERT INTO bench_note VALUES (extract(epoch FROM clock_timestamp()), NEW.next_offset <> OLD.next_offset, NEW.holder);
+  RETURN NULL; END $$;
 CREATE TRIGGER bench_note AFTER UPDATE ON log_partition FOR EACH ROW
   WHEN (NEW.next_offset <> OLD.next_offset OR NEW.epoch <> OLD.epoch) EXECUTE FUNCTION bench_note();
 """
-_READ_NOTES = "SELECT min(at_s), max(at_s) FILTER (WHERE moved), count(*) FILTER (WHERE moved) FROM bench_note"
+_READ_NOTES = """
+SELECT min(at_s), max(at_s) FILTER (WHERE moved), count(*) FILTER (WHERE moved),
+       (SELECT max(first_s) FROM (SELECT min(at_s) AS first_s FROM bench_note WHERE holder IS NOT NULL GROUP BY holder) AS workers)
+FROM bench_note
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,8 @@ class Analysed:
 
     whole: Cost  # from the start of the process to its end
     analysis: Cost  # from the first claim of a partition (everything is loaded) to the last commit
-    told_s: float  # what the run itself tells: `elapsed_s`
     commits: int
+    complete_s: float  # from the first claim to the last worker's first one: until then not all of them worked
     work: Mapping[str, int]  # frames_decoded, frames_analysed, detections, visits, crops_in_visits
 
 
@@ -122,14 +127,14 @@ def analyse(
     program, column = site.column(**settings)
     names = [word for number in range(len(sources)) for word in ("--name", f"camera-{number}")]
     watched = watched_run(site, program, ["run", *sources, *names, *flags, "--json"], cores=cores, look=look)
-    ((first_s, last_s, commits),) = column.ask(_READ_NOTES)
+    ((first_s, last_s, commits, complete_s),) = column.ask(_READ_NOTES)
     document = json.loads(watched.stdout)
     totals = {name: document["totals"][name] for name in ("frames_decoded", "frames_analysed", "detections", "visits")}
     return Analysed(
         whole=Cost(wall_s=watched.wall_s, cpu_s=watched.samples[-1].cpu_s - watched.samples[0].cpu_s),
         analysis=Cost(wall_s=last_s - first_s, cpu_s=watched.cpu_between(first_s, last_s)),
-        told_s=document["totals"]["elapsed_s"],
         commits=int(commits),
+        complete_s=complete_s - first_s,
         work={**totals, "crops_in_visits": sum(visit["observations"] for visit in document["visits"])},
     )
 

@@ -13,10 +13,10 @@ from tests.bench.measure import Cost, Figure, alternately, count, cpu, ratio, wa
 from tests.e2e.command import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tests.bench.column import Site
+    from tests.bench.column import Analysed, Site
     from tests.bench.setup import Setup
 
 _CAMERAS, _SECONDS = 4, 15  # together a minute of video that two cores can share
@@ -29,7 +29,7 @@ class _Bench:
     site: Site
     clip: Path
     work: dict[str, Mapping[str, int]] = field(default_factory=dict)  # what each did, the last time
-    whole: dict[str, list[Cost]] = field(default_factory=dict)  # with start and end of the processes
+    runs: dict[str, list[Analysed]] = field(default_factory=dict)
 
     def bare(self) -> Cost:
         """Measure the bare loop alone; it has prepared before."""
@@ -44,7 +44,7 @@ class _Bench:
         def measure() -> Cost:
             analysed = analyse(self.site, [self.clip] * _CAMERAS, *flags, cores=cores)
             self.work[name] = analysed.work
-            self.whole.setdefault(name, []).append(analysed.whole)
+            self.runs.setdefault(name, []).append(analysed)
             return analysed.analysis
 
         return measure
@@ -67,8 +67,15 @@ def plumbing(setup: Setup) -> list[Figure]:
             ratio(f"run {way} : bare loop, 1 core, CPU", cpu(way, costs[_name(way, 1)]), cpu(_BARE, bare), goal="at most 1.10"),
             ratio(f"run {way}, 1 core : 2 cores, wall", one, two, goal="at least 1.7"),
         ]
-    figures += [wall(f"{name}, with its start and end", found) for name, found in bench.whole.items()]
-    return [*figures, *_equal_work(bench.work)]
+    return [*figures, *_beside(bench.runs), *_equal_work(bench.work)]
+
+
+def _beside(runs: Mapping[str, Sequence[Analysed]]) -> Iterator[Figure]:
+    """Yield what explains the runs' analysis time."""
+    for name, found in runs.items():
+        yield wall(f"{name}, with its start and end", [run.whole for run in found])
+        yield Figure(what=f"{name}: commits", values=tuple(float(run.commits) for run in found), unit="")
+        yield Figure(what=f"{name}: all workers at work after", values=tuple(run.complete_s for run in found), unit="s")
 
 
 def _name(way: str, cores: int) -> str:
