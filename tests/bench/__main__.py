@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.bench.measure import Figure
 
 _WIDTH = 132
+_LEAST_MINUTES = 0.5  # a shorter look says nothing of growth
 _BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, runtimes, pace, capacity)}
 
 
@@ -63,6 +64,8 @@ def _options() -> argparse.Namespace:
     unknown = set(options.names) - set(_BENCHMARKS)
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(_BENCHMARKS)}")
+    if options.repeats < 1 or options.minutes < _LEAST_MINUTES:
+        parser.error(f"--repeats: at least 1; --minutes: at least {_LEAST_MINUTES}")
     return options
 
 
