@@ -59,8 +59,8 @@ class DecodeOutcome:
 class Gate(Protocol):
     """Says what of one segment need not be decoded or searched; asked in the order of the video, between the frames that are taken."""
 
-    def judges(self, group: Group) -> bool:
-        """Return whether looks at its keyframe, and at the next one of the segment, may stand for a group."""
+    def judges(self, group: Group, following: Group | None) -> bool:
+        """Return whether looks at its keyframe, and at that of the group that follows in the segment, may stand for a group."""
         ...
 
     def opens(self, key: Frame) -> bool:
@@ -71,7 +71,7 @@ class Gate(Protocol):
         """Take note that a group was not decoded, but for its keyframe."""
         ...
 
-    def compares(self, group: Group) -> bool:
+    def compares(self, group: Group, following: Group | None) -> bool:
         """Return whether `moves` is to be asked about the sampled frames of a group that is decoded."""
         ...
 
@@ -144,21 +144,22 @@ class Decoding:
         decoder = PacketDecoder(stream, self._options.max_pixels, self._damaged)
         end_us = self._segment.pts_us + self._segment.duration_us
         for group, following in _with_following(groups(packets, decoder.pts_us, decoder.restarts, end_us)):
-            gate = self._gate
-            if gate is not None and self._judges(group, gate, decoder):
+            gate, pair = self._gate, (group, following)
+            if gate is not None and self._judges(pair, gate, decoder):
                 yield from self._of_rest(decoder)  # the group before may end with somebody
-            if gate is not None and self._judges(group, gate, decoder):
-                yield from self._of_judged((group, following), gate, decoder)
+            if gate is not None and self._judges(pair, gate, decoder):
+                yield from self._of_judged(pair, gate, decoder)
             else:
-                self._comparing = gate is not None and bool(group.pts_us) and gate.compares(group)
+                self._comparing = gate is not None and bool(group.pts_us) and gate.compares(*pair)
                 yield from self._of_packets(group.packets, self._needed(group, decoder), decoder)
         yield from self._of_rest(decoder)
 
-    def _judges(self, group: Group, gate: Gate, decoder: PacketDecoder) -> bool:
+    def _judges(self, pair: tuple[Group, Group | None], gate: Gate, decoder: PacketDecoder) -> bool:
         """Say whether a group is judged by keyframes; not where its leading pictures can be decoded after the group before."""
+        group, following = pair
         if not group.pts_us or not self._timeline.is_new(group.pts_us[0]) or (group.leads and not decoder.clean):
             return False
-        return gate.judges(group)
+        return gate.judges(group, following)
 
     def _of_judged(self, pair: tuple[Group, Group | None], gate: Gate, decoder: PacketDecoder) -> Iterator[Frame]:
         """Yield the frames of a group, or its keyframe alone where neither it nor the following one shows anything."""

@@ -1,6 +1,7 @@
 """Decides what of a group of pictures need not be looked at; pure: from the group, its pictures and what is being followed.
 
-It never looks at a next segment, and small packets never excuse: under a constant bit rate, or noise, they say nothing of movement.
+It never looks at a next segment. Under a constant bit rate, or noise, sizes of packets say nothing of movement: where they stay
+small they excuse nothing there.
 Imports types and the video package.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.video.groups import Group
 
 _LARGE = 2.5  # times as large: something has come into the picture
+_TELLING = 0.25  # of the keyframe's size: where all other packets of a group are together smaller, what moves shows in them
 _DIFFERS = 12  # gray levels; noise stays below
 
 
@@ -58,11 +60,17 @@ class LookFirst:
         self._limits = limits
         self._watcher = watcher
         self._reference: UInt8 | None = None
-        self._quiet: Sequence[int] = ()  # sizes of the P-packets of the last group that was left out
+        self._quiet: Group | None = None  # the last one that was left out
 
-    def judges(self, group: Group) -> bool:
-        """Return whether looks at keyframes may stand for a group."""
-        return self._is_short(group) and self._watcher.idle and not asks_for_more(group.forward_sizes, self._quiet)
+    def judges(self, group: Group, following: Group | None) -> bool:
+        """Return whether looks at keyframes may stand for a group.
+
+        Whoever is there for as long as a group lasts is seen in the next keyframe. It is not at hand for the last group of a
+        segment: that one is judged only where the packets would tell.
+        """
+        if not self._is_short(group) or not self._watcher.idle or (following is None and not _tells(self._quiet)):
+            return False
+        return self._quiet is None or not asks_for_more(group.forward_sizes, self._quiet.forward_sizes)
 
     def opens(self, key: Frame) -> bool:
         """Return whether a keyframe shows somebody."""
@@ -71,11 +79,11 @@ class LookFirst:
     def left_out(self, group: Group) -> None:
         """Remember what a group without anybody is like."""
         self._reference = None
-        self._quiet = group.forward_sizes
+        self._quiet = group
 
-    def compares(self, group: Group) -> bool:
+    def compares(self, group: Group, following: Group | None) -> bool:
         """Return whether the frames of a group that is decoded are searched only where something moves."""
-        compares = not self._is_short(group)
+        compares = not self._is_short(group) or following is None
         self._reference = self._reference if compares else None
         return compares
 
@@ -101,9 +109,9 @@ class LookFirst:
 class KeyframesOnly:
     """`decode = keyframes`: the gate that never opens."""
 
-    def judges(self, group: Group) -> bool:
+    def judges(self, group: Group, following: Group | None) -> bool:
         """Return that its keyframe stands for every group."""
-        del group
+        del group, following
         return True
 
     def opens(self, key: Frame) -> bool:
@@ -114,9 +122,9 @@ class KeyframesOnly:
     def left_out(self, group: Group) -> None:
         """Do nothing."""
 
-    def compares(self, group: Group) -> bool:
+    def compares(self, group: Group, following: Group | None) -> bool:
         """Return that each frame is searched."""
-        del group
+        del group, following
         return False
 
     def moves(self, gray: UInt8) -> bool:
@@ -125,8 +133,13 @@ class KeyframesOnly:
         return True
 
 
+def _tells(quiet: Group | None) -> bool:
+    """Return whether movement would show in the sizes: not under a constant bit rate, nor where noise is coded."""
+    return quiet is not None and sum(quiet.sizes[1:]) <= _TELLING * quiet.sizes[0]
+
+
 def asks_for_more(sizes: Sequence[int], quiet: Sequence[int]) -> bool:
-    """Return whether a P-packet of a group is much larger than all those of a group before that was left out (empty: none was).
+    """Return whether a P-packet of a group is much larger than all those of a group before that was left out.
 
     Within one group sizes say nothing: they fall behind the keyframe, and swing where the bit rate is held.
     """

@@ -50,8 +50,8 @@ class Opening:
     asked: list[int] = field(default_factory=list)
     out: list[Group] = field(default_factory=list)
 
-    def judges(self, group: Group) -> bool:
-        del group
+    def judges(self, group: Group, following: Group | None) -> bool:
+        del group, following
         return True
 
     def opens(self, key: Frame) -> bool:
@@ -61,8 +61,8 @@ class Opening:
     def left_out(self, group: Group) -> None:
         self.out.append(group)
 
-    def compares(self, group: Group) -> bool:
-        del group
+    def compares(self, group: Group, following: Group | None) -> bool:
+        del group, following
         return True
 
     def moves(self, gray: UInt8) -> bool:
@@ -177,12 +177,12 @@ def test_what_fails_while_the_gate_looks_is_not_damage_of_the_segment(tmp_path: 
 )
 def test_short_groups_are_judged_by_keyframes(changes: dict[str, Any], judged: bool) -> None:  # noqa: FBT001 - a parameter of the test
     gate = LookFirst(LIMITS, Watched())
-    assert gate.judges(group(**changes)) is judged
-    assert gate.compares(group(**changes)) is not judged
+    assert gate.judges(group(**changes), group()) is judged
+    assert gate.compares(group(**changes), group()) is not judged
 
 
 def test_nothing_is_judged_while_somebody_is_followed() -> None:
-    assert not LookFirst(LIMITS, Watched(idle=False)).judges(group())
+    assert not LookFirst(LIMITS, Watched(idle=False)).judges(group(), group())
 
 
 @pytest.mark.parametrize("face", [True, False])
@@ -192,10 +192,19 @@ def test_a_face_opens(face: bool) -> None:  # noqa: FBT001 - a parameter of the 
 
 def test_a_large_packet_opens_after_a_quiet_group_and_a_small_one_closes_nothing() -> None:
     gate = LookFirst(LIMITS, Watched())
-    assert gate.judges(group((900, 10, 200, 10)))  # nothing to compare with
+    assert gate.judges(group((900, 10, 200, 10)), group())  # nothing to compare with
     gate.left_out(group((900, 10, 12, 10)))
-    assert gate.judges(group((9000, 30, 30, 30)))
-    assert not gate.judges(group((900, 10, 31, 10)))
+    assert gate.judges(group((9000, 30, 30, 30)), group())
+    assert not gate.judges(group((900, 10, 31, 10)), group())
+
+
+@pytest.mark.parametrize(("quiet", "judged"), [(None, False), (group((900, 10, 12, 10)), True), (group((900, 90, 95, 80)), False)])
+def test_the_last_group_of_a_segment_is_judged_where_packets_would_tell(quiet: Group | None, judged: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    gate = LookFirst(LIMITS, Watched())
+    if quiet is not None:
+        gate.left_out(quiet)
+    assert gate.judges(group(), None) is judged
+    assert gate.compares(group(), None), "where nothing moves it need not be searched"
 
 
 def test_only_packets_that_are_shown_in_turn_are_compared() -> None:
@@ -216,7 +225,7 @@ def test_smaller_packets_never_ask_and_larger_ones_ask_the_more(sizes: list[int]
 
 def test_still_frames_are_not_searched_and_moving_ones_are() -> None:
     gate = LookFirst(LIMITS, Watched())
-    assert gate.compares(group(frame_us=500_000))
+    assert gate.compares(group(frame_us=500_000), None)
     assert [gate.moves(gray(90, changed)) for changed in (0, 0, 14, 15, 15, 0)] == [True, False, False, True, False, True]
 
 
@@ -237,7 +246,7 @@ def test_frames_that_were_searched_in_between_are_no_reference(between: str) -> 
     gate = LookFirst(LIMITS, Watched())
     gate.moves(gray(90))
     if between == "decoded":
-        gate.compares(group())
+        gate.compares(group(), group())
     else:
         gate.left_out(group())
     assert gate.moves(gray(90))
