@@ -15,7 +15,7 @@ from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountErro
 from pipeline.metrics import CAREFUL_RECORDS, CROPS_CLASSIFIED, Stage, count_read, timed
 from pipeline.state import decode_state
 from pipeline.turns import Turns
-from pipeline.types import LogGap
+from pipeline.types import BatchResult, LogGap
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.engine import Engine
     from pipeline.ports import Classifier, Clock, Facts, SegmentLog
     from pipeline.settings import Settings
-    from pipeline.types import Attributes, BatchResult, CameraState, Claim, StoredRecord, UInt8
+    from pipeline.types import Attributes, CameraState, Claim, StoredRecord, UInt8
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -74,13 +74,17 @@ class Lane:
             equipment.notice(_why_careful(claim, self._caution))
 
     def has_work(self) -> bool | None:
-        """Say whether there is a record to read, or a log that is shorter than what was committed; None: the log does not say for now."""
+        """Say whether there is something to do; None: the log does not say for now.
+
+        That is a record to read, a log that is shorter than what was committed, or earlier holders' deaths that no record can explain.
+        """
         if self._queue:
             return True
         try:
-            return self._with.log.latest(self.claim.partition) not in (self.claim.next_offset, self._barren_to)
+            latest = self._with.log.latest(self.claim.partition)
         except TransientError:
             return None
+        return latest not in (self.claim.next_offset, self._barren_to) or self.claim.crashes > 0
 
     def forget_queue(self) -> None:
         """Let go of what was read and not yet analysed; it is read again."""
@@ -97,6 +101,7 @@ class Lane:
         self._load()
         gaps = self._fill()
         if not self._queue and not gaps:
+            self._forget_deaths()
             return None
         with self._with.turns.taken(self._with.stop, self._with.beat, alone=self._caution.records > 0) as came:
             return self._analyse(gaps) if came else None
@@ -133,6 +138,12 @@ class Lane:
             CAREFUL_RECORDS.inc()
             _log.warning("careful_record", partition=self.claim.partition, offset=offset, opened=count)
             self.claim = self._patiently(lambda: self._with.facts.suspect(self.claim, offset, count))
+
+    def _forget_deaths(self) -> None:
+        """Where there is nothing to open, nothing has killed earlier holders: else those of a quiet partition would add up."""
+        if self.claim.crashes:
+            self._caution = Caution()
+            self._commit(self.claim.next_offset, BatchResult())
 
     def _acquit(self) -> None:
         """Take back that a record was opened: whoever lives to say so was not killed by it."""

@@ -128,6 +128,22 @@ def test_a_record_that_kills_is_left_alone_after_six_deaths(log: str) -> None:
     assert scene.row == (0, None, 0)
 
 
+def test_deaths_at_a_quiet_partition_say_nothing_about_the_records_that_come_later() -> None:
+    scene = Scene("..")
+    scene.work_to_the_end()
+    for _ in range(5):
+        assert scene.live(scene.new_lane())  # and is killed while it waits
+    assert scene.row == (0, None, 0)
+    assert scene.bench.notices == []
+
+
+def test_a_careful_lane_that_comes_to_the_end_of_the_log_is_careful_no_more() -> None:
+    scene = Scene("..")
+    scene.bench.database.partitions[0].crashes = 4
+    assert scene.live(scene.new_lane())
+    assert scene.row == (0, None, 0)
+
+
 def test_it_is_said_which_record_and_how_it_came_to_it() -> None:
     scene = Scene(".!.")
     scene.work_to_the_end()
@@ -276,7 +292,7 @@ def test_a_lost_connection_is_no_death(fate: str) -> None:
     scene.bench.facts.broken = deque([fate] * 4)
     assert scene.live(lane)
     assert (scene.killers, scene.stored) == ([], [0, 1, 2])
-    assert partition.crashes == 5
+    assert partition.crashes == 0  # at the end of the log
 
 
 def test_records_without_video_are_nobodys_suspects() -> None:
