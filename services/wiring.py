@@ -179,10 +179,11 @@ class Column:
         """Say whether the log holds records that are not yet analysed and stored."""
         return any(lag.records for lag in self.lags())
 
-    def lags(self) -> list[Lag]:
-        """Return how far the work is behind the log, by partition."""
+    def lags(self) -> Iterator[Lag]:
+        """Yield how far the work is behind the log, partition by partition."""
         registry, now = self.registry(), self.clock.now()
-        return [lag_of(self.log, partition, registry.committed(partition), now) for partition in range(self.log.partitions)]
+        for partition in range(self.log.partitions):
+            yield lag_of(self.log, partition, registry.committed(partition), now)
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""
