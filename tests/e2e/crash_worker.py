@@ -1,6 +1,6 @@
 """A worker that signals itself at the n-th time of a named point, with or without its fence; a program of the tests.
 
-    python -m tests.e2e.crash_worker SLOT [--at POINT --time N --signal SIGKILL|SIGSTOP] [--fence kept|off|apart]
+    python -m tests.e2e.crash_worker SLOT [--at POINT --time N --signal SIGKILL|SIGSTOP] [--fence kept|off|apart] [--stay]
 
 At the end it writes how many commits the fence has refused.
 """
@@ -27,6 +27,7 @@ from pipeline.settings import load_settings
 from pipeline.types import BatchResult
 from pipeline.worker import Worker
 from services.logs import configure
+from services.metrics import serve_metrics
 from services.wiring import load_brain, open_column, open_place
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ _FACTS = {"kept": FactsWithPoints, "off": FactsWithoutFence, "apart": FactsApart
 
 
 def main() -> None:
-    """Work until everything in the log is analysed, or a signal comes."""
+    """Work until everything in the log is analysed (unless it is to stay), or a signal comes."""
     options = _options()
     settings = load_settings()
     configure(settings)
+    serve_metrics(settings.metrics_port)
     at = _signal_at(options.at, options.time, signal.Signals[options.signal])
     brain = load_brain(settings, _silent, lambda _: at("decoding"))
     with ExitStack() as stack:
@@ -94,7 +96,7 @@ def main() -> None:
         incarnation = enrol(heartbeat, slot=options.slot, log_id=column.log_id)
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=settings.claim_ttl_s)
         facts = _FACTS[options.fence](lanes, column.log_id, incarnation.worker_id, at)
-        Worker(claims, _equipment(column, brain, facts)).run(until_end=_already())
+        Worker(claims, _equipment(column, brain, facts)).run(until_end=None if options.stay else _already())
         claims.leave()
     print(int(next(iter(FENCED.collect())).samples[0].value))  # noqa: T201 - the test reads it
 
@@ -131,6 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--time", type=int, default=1)
     parser.add_argument("--signal", choices=("SIGKILL", "SIGSTOP"), default="SIGKILL")
     parser.add_argument("--fence", choices=tuple(_FACTS), default="kept")
+    parser.add_argument("--stay", action="store_true")
     return parser.parse_args()
 
 
