@@ -1,4 +1,4 @@
-"""2,000 damaged segments through decode: no crash, bounded memory, and only the fixed reasons."""
+"""2,000 damaged segments through decode, with the gate and without: no crash, bounded memory, and only the fixed reasons."""
 
 from __future__ import annotations
 
@@ -8,18 +8,34 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.stages.decode import DecodeOptions, Decoder
+from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
 from tests.clips import CODECS, make_clip
 from tests.sources import read, videos
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import Segment
+    from pipeline.stages.decode import Gate
+    from pipeline.types import Frame, Segment
 
 MUTATIONS = 2000
 REASONS = {None, "not_openable", "picture_too_large", "decode_error", "no_frames"}
 LIMIT_KIB = 300 * 1024
 HEADER_BYTES = 400  # EBML, tracks, extradata
+
+
+class Nobody:
+    """A `pipeline.stages.gate.Watcher` to whom nothing shows a face."""
+
+    idle = saw_nothing = True
+
+    def finds(self, frame: Frame) -> bool:
+        assert frame.small.size
+        return False
+
+
+def a_gate(dice: random.Random) -> Gate | None:
+    return dice.choice((None, KeyframesOnly(), LookFirst(GateLimits(interval_us=1_000_000, motion_share=0.001), Nobody())))
 
 
 def mutated(payload: bytes, dice: random.Random) -> bytes:
@@ -53,7 +69,7 @@ def test_damaged_segments_are_counted_and_never_crash(tmp_path: Path) -> None:
     reasons: dict[str | None, int] = {}
     for _ in range(MUTATIONS):
         original = dice.choice(originals)
-        decoding = decoder.decode(replace(original, payload=mutated(original.payload, dice)), None)
+        decoding = decoder.decode(replace(original, payload=mutated(original.payload, dice)), None, a_gate(dice))
         for frame in decoding:
             width, height = frame.picture.size_wh
             assert frame.picture.window(0, 0, width, height).shape == (height, width, 3)
