@@ -95,7 +95,9 @@ def test_a_quoted_password_opens_a_camera(guarded: RtspServer, password: str, di
     assert videos(Watch(url=f"rtsp://admin:{quote(password, safe='')}@{guarded.address}/live", count=1).read())
 
 
-@given(st.text("@/?#%:&=aZ9 []$\\'\"", max_size=8).map(lambda text: f"s3cret{text}s3cret"), st.booleans(), st.sampled_from(["rtsp", "http"]))
+@given(
+    st.text("@/?#%:&=aZ9 []$\\'\"", max_size=8).map(lambda text: f"s3cret{text}s3cret"), st.booleans(), st.sampled_from(["rtsp", "http"])
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_password_in_any_error(password: str, quoted: bool, scheme: str) -> None:  # noqa: FBT001 - drawn
     secret = quote(password, safe="") if quoted else password
