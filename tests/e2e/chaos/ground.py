@@ -30,6 +30,7 @@ class Ground:
     program: Program
     data_dir: Path
     ends: Mapping[int, int]  # by partition: the offset after its last record
+    records_a_camera: int
     undisturbed: Stored
 
     def renew(self) -> None:
@@ -77,7 +78,8 @@ def prepare(program: Program, data_dir: Path, clip: Path, cameras: int) -> Groun
         ends: dict[int, int] = dict(ask(url, "SELECT partition, max(last_offset) + 1 FROM session WHERE finished GROUP BY partition"))
         ended = finish(program.with_settings(database_url=url).start("worker", "--until-end"), patience_s=_LONGEST_S)
         assert ended.code == 0, ended
-        return Ground(program=program, data_dir=data_dir, ends=ends, undisturbed=stored(url))
+        each = sum(ends.values()) // cameras
+        return Ground(program=program, data_dir=data_dir, ends=ends, records_a_camera=each, undisturbed=stored(url))
 
 
 def _server(data_dir: Path) -> EmbeddedPostgres:

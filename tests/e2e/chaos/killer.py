@@ -58,14 +58,14 @@ class Killer:
                     self.schedule.tick_off()
             self._wait_for_the_end()
 
-    def _wait_for_commits(self) -> None:
-        """Wait until each partition that has something to do has committed."""
+    def _wait_for_commits(self, records: int = 1) -> None:
+        """Wait until each partition that has something to do has committed so many records."""
         before = self._positions()
 
         def moved() -> bool:
             now = self._positions()
             unfinished = self.ground.unfinished(now)  # none: the driver is about to end
-            return bool(unfinished) and all(now[partition] > before[partition] for partition in unfinished)
+            return bool(unfinished) and all(now[partition] >= before[partition] + records for partition in unfinished)
 
         self._wait(moved, "not every partition goes on")
 
@@ -184,25 +184,27 @@ class Killer:
     def _raise_second_zombie(self) -> bool:
         """Have a worker join that stops before a COMMIT until another has its partitions; then its commits are refused."""
         refused = self._refused()
-        with self._second_zombie():
+        with self._second_zombie() as process:
+            self._wait_for_heirs(process.pid)
+            process.send_signal(signal.SIGCONT)
             self._wait(lambda: self._refused() > refused, "a worker that was stopped is not refused")
         return True
 
     def run_without_a_fence(self) -> None:
-        """Have such a worker join whose commits are not fenced: the control."""
-        with suppress(_OverError), self._second_zombie("--fence", "off"):
+        """Have such a worker join whose commits are not fenced, and which sleeps until others are a camera's end ahead: the control."""
+        with suppress(_OverError), self._second_zombie("--fence", "off") as process:
+            self._wait_for_commits(self.ground.records_a_camera)
+            process.send_signal(signal.SIGCONT)
             self._wait_for_the_end()
         with suppress(_OverError):
             self._wait_for_the_end()
 
     @contextmanager
-    def _second_zombie(self, *arguments: str) -> Iterator[None]:
+    def _second_zombie(self, *arguments: str) -> Iterator[psutil.Process]:
         with self._second_worker("--at", "before_commit", "--time", "3", "--signal", "SIGSTOP", *arguments) as second:
             process = psutil.Process(second.pid)
             self._wait(lambda: process.status() == psutil.STATUS_STOPPED, "the second worker has not stopped")
-            self._wait_for_heirs(second.pid)
-            second.send_signal(signal.SIGCONT)
-            yield
+            yield process
 
     @contextmanager
     def _second_worker(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
