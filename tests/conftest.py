@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+import structlog
 
 from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.embedded import EmbeddedPostgres
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPLATE = "migrated"
+
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())  # what is logged is shown where a test fails
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
