@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.25
 _ANSWER_S = 2.0
-_SILENT_S = 6.0  # a worker that does not answer for so long hangs
-_START_S = 90.0  # a new process may take so long to its first answer
+_SILENCES = 3  # after so many questions in a row without an answer a worker hangs
+_START_SILENCES = 45  # a new process may take 90 s to its first answer
 _LAG_EVERY_S = 2.0
 _REBUILD_S = 2.0
 
@@ -28,9 +28,9 @@ _REBUILD_S = 2.0
 class _Post:
     """A slot and what is known of its worker."""
 
-    since_s: float  # when it was started, or heard of last
     incarnation: str | None = None
     starting: bool = True  # it has not answered since it was started
+    silences: int = 0  # questions in a row without an answer; not seconds: who asks may itself have been kept from asking
     deaths: int = 0
 
 
@@ -66,6 +66,7 @@ class Supervisor:
         self._wanted = settings.actors
         self._most = max(settings.actors, settings.actors_max)
         self._posts: dict[str, _Post] = {}
+        self._lost = False  # the cluster, and that was said
         self._lag_due = 0.0
         self._scaled_s = self._idle_since_s = clock.monotonic()
 
@@ -84,6 +85,7 @@ class Supervisor:
                 try:
                     self._fill()
                     self._watch()
+                    self._lost = False
                 except ClusterLostError as error:
                     self._rebuild(error)
                 self._scale(lag_s)
@@ -98,7 +100,7 @@ class Supervisor:
             slot = f"{self._slot}-{number}"
             if slot not in self._posts:
                 self._crew.start(slot)
-                self._posts[slot] = _Post(self._clock.monotonic())
+                self._posts[slot] = _Post()
         surplus = list(self._posts)[self._wanted :]
         if surplus:
             self._crew.stop(surplus, self._settings.stop_timeout_s)
@@ -122,12 +124,12 @@ class Supervisor:
             raise ConfigurationError(health.failure)
         if post.incarnation not in {None, health.incarnation}:
             self._bury(slot, post)
-        post.incarnation, post.since_s, post.starting = health.incarnation, self._clock.monotonic(), False
+        post.incarnation, post.silences, post.starting = health.incarnation, 0, False
         self._tell(slot, health)
 
     def _bury(self, slot: str, post: _Post) -> None:
         """Take note of a death; the user is told of the first, the second, the fourth, ..."""
-        post.incarnation, post.since_s, post.starting = None, self._clock.monotonic(), True
+        post.incarnation, post.silences, post.starting = None, 0, True
         post.deaths += 1
         WORKERS_REPLACED.labels(Replacement.DIED).inc()
         if post.deaths.bit_count() == 1:
@@ -135,22 +137,26 @@ class Supervisor:
             self._notice(f"worker {slot} died{times}; it is started again")
 
     def _miss(self, slot: str, post: _Post) -> None:
-        if self._clock.monotonic() - post.since_s < (_START_S if post.starting else _SILENT_S):
+        post.silences += 1
+        if post.silences < (_START_SILENCES if post.starting else _SILENCES):
             return
         self._notice(f"worker {slot} does not answer; it is ended and started again")
         WORKERS_REPLACED.labels(Replacement.HUNG).inc()
         self._crew.replace(slot)
-        self._posts[slot] = _Post(self._clock.monotonic())
+        self._posts[slot] = _Post()
 
     def _rebuild(self, error: ClusterLostError) -> None:
-        self._notice(f"{error}; it is built anew")
+        if not self._lost:
+            self._notice(f"{error}; it is built anew")
         WORKERS_REPLACED.labels(Replacement.CLUSTER_LOST).inc(len(self._posts))
         self._posts.clear()
         try:
             self._crew.rebuild()
         except ClusterLostError as again:
-            self._notice(f"{again}; trying again")
+            if not self._lost:
+                self._notice(f"{again}; trying again and again")
             self._clock.sleep(_REBUILD_S)
+        self._lost = True
 
     def _scale(self, lag_s: Callable[[], float]) -> None:
         """One worker more where records wait for too long, one less where none has waited for a while."""

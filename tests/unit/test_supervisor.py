@@ -117,9 +117,15 @@ def test_a_worker_that_goes_silent_is_replaced_after_six_seconds_and_the_next_on
     assert scene.notices == ["worker s-1 does not answer; it is ended and started again"]
 
 
+def test_a_worker_is_not_taken_for_silent_because_nobody_asked_it_for_a_while() -> None:
+    scene = Scene()
+    scene.at(5, lambda: scene.clock.step(30)).answers(5, "s-0", Absence.SILENT).answers(37.5, "s-0", healthy("first"))
+    assert "replace s-0" not in scene.run(60)
+
+
 def test_a_worker_that_never_comes_up_is_replaced_in_the_end() -> None:
     scene = Scene().answers(0, "s-0", Absence.SILENT)
-    assert "replace s-0" not in scene.run(80)
+    assert "replace s-0" not in scene.run(90)
     assert "replace s-0" in Scene().answers(0, "s-0", Absence.SILENT).run(120)
 
 
@@ -150,6 +156,15 @@ def test_a_cluster_that_cannot_be_built_is_tried_again() -> None:
     done = scene.run(30)
     assert done.count("rebuild") == 2
     assert done[-1] == "stop s-0 s-1"
+
+
+def test_a_long_loss_is_said_once() -> None:
+    scene = Scene()
+    scene.at(5, lambda: setattr(scene.crew, "lost", 100)).at(50, lambda: setattr(scene.crew, "lost", 0))
+    scene.at(60, lambda: setattr(scene.crew, "lost", 1))
+    assert scene.run(70).count("rebuild") > 10
+    again = "the cluster is gone; it is built anew"
+    assert scene.notices == [again, "the cluster is gone; trying again and again", again]
 
 
 def test_what_the_user_must_mend_ends_it() -> None:
