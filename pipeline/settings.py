@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged to stderr, from this level on.")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else a JSON object a line.")
 
+    @field_validator("data_dir", "tls_ca_file", "detector_model", "model_repository")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.absolute()  # workers in a cluster have another current folder
+
     @field_validator("gender_unknown")
     @classmethod
     def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:

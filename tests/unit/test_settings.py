@@ -105,6 +105,14 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, monkeypatch: pytest.M
     assert "HEADCOUNT_CONFIG" in refused()
 
 
+def test_paths_are_absolute_for_processes_with_another_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(data_dir="data", detector_model="yunet.onnx")
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.detector_model == tmp_path / "yunet.onnx"
+    assert settings.model_repository is None
+
+
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (tmp_path / "missing.toml", tmp_path):
         monkeypatch.setenv("HEADCOUNT_CONFIG", str(path))
