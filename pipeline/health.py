@@ -23,4 +23,4 @@ class Health:
     notices: tuple[str, ...] = ()  # lines for the user, oldest first
     stage_s: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
     failure: str | None = None  # why it does not work, where the user must change something
-    ended: bool = False
+    ended: bool = False  # it works no more, and need not be waited for

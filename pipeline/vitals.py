@@ -55,7 +55,7 @@ class Vitals:
     def fail(self, reason: str) -> None:
         """The worker cannot work until the user changes something."""
         with self._lock:
-            self._failure = reason
+            self._failure, self._ended = reason, True
 
     def end(self) -> None:
         """The worker has ended in good order."""

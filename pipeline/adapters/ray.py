@@ -176,9 +176,11 @@ class RayCrew:
 
     def _connect(self) -> None:
         before = signal.getsignal(signal.SIGTERM)
-        context = self._join() if self._folder is None else self._begin_own(self._folder)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray sets its own
+        try:
+            context = self._join() if self._folder is None else self._begin_own(self._folder)
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray sets its own
         self._head = context["gcs_address"]
         host, _, port = self._head.rpartition(":")
         self._doors = [(socket.AF_INET, (host, int(port))), (socket.AF_UNIX, context["raylet_socket_name"])]
@@ -187,13 +189,13 @@ class RayCrew:
         """Join a cluster that others keep; its operator has said how to authenticate (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH)."""
         host, _, port = (self._address or "").rpartition(":")
         if port.isdecimal():
-            self._doors = [(socket.AF_INET, (host, int(port)))]
-            self._probe()  # Ray would try for minutes
+            self._knock(socket.AF_INET, (host, int(port)))  # Ray would try for minutes
         return self._init(address=self._address)
 
     def _begin_own(self, folder: RayFolder) -> Mapping[str, str]:
         os.environ.update(folder.environment)
         return self._init(
+            address="local",  # else Ray joins the cluster that RAY_ADDRESS names
             num_cpus=self._workers,
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
@@ -207,7 +209,7 @@ class RayCrew:
         worker._worker_logs_enabled = False  # noqa: SLF001 - else Ray prints to stdout what it knows of deaths, amid our JSON
         try:
             context: Any = ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (OSError, RuntimeError, ValueError) as error:  # all that ray.init documents
+        except Exception as error:  # noqa: BLE001 - Ray raises that class itself where a node does not come up in time
             place = f"the Ray cluster at {self._address}" if self._address else "Ray"
             raise ClusterLostError(f"{place} cannot be used ({_first_line(error)})") from None
         address_info: Mapping[str, str] = context.address_info
@@ -216,6 +218,7 @@ class RayCrew:
     def _disconnect(self) -> None:
         import ray  # noqa: PLC0415 - see above
 
+        self._doors = []
         self._actors.clear()
         self._asked.clear()
         ray.shutdown()
@@ -226,16 +229,24 @@ class RayCrew:
         Raises:
             ClusterLostError: Nobody is there.
         """
+        if not self._doors:  # a rebuild has failed, and at the first call Ray would begin a cluster of its own, open to everybody
+            raise self._gone()
         for family, door in self._doors:
-            with closing(socket.socket(family, socket.SOCK_STREAM)) as knock:
-                knock.settimeout(_PROBE_S)
-                try:
-                    knock.connect(door)
-                except TimeoutError:
-                    continue  # busy, not gone
-                except OSError:
-                    at = f" at {self._address}" if self._address else ""
-                    raise ClusterLostError(f"the Ray cluster{at} is gone") from None
+            self._knock(family, door)
+
+    def _knock(self, family: socket.AddressFamily, door: Any) -> None:  # noqa: ANN401 - as the family wants it
+        with closing(socket.socket(family, socket.SOCK_STREAM)) as knock:
+            knock.settimeout(_PROBE_S)
+            try:
+                knock.connect(door)
+            except TimeoutError:
+                return  # busy, not gone
+            except OSError:
+                raise self._gone() from None
+
+    def _gone(self) -> ClusterLostError:
+        at = f" at {self._address}" if self._address else ""
+        return ClusterLostError(f"the Ray cluster{at} is gone")
 
 
 def _last_words(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -38,8 +39,11 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crew(data_dir: Path) -> Iterator[RayCrew]:
-    with RayCrew(begin, address=None, data_dir=data_dir, workers=2) as crew:
-        yield crew
+    """A Ray of our own, on a machine whose environment names a cluster of somebody else."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        with RayCrew(begin, address=None, data_dir=data_dir, workers=2) as crew:
+            yield crew
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +104,9 @@ def test_what_the_user_must_mend_is_said_and_not_tried_again(crew: RayCrew) -> N
     first = heard(crew, "misconfigured", lambda health: health.failure is not None)
     assert first.failure == "the model is broken"
     assert heard(crew, "misconfigured").incarnation == first.incarnation
+    began = time.monotonic()
+    crew.stop(["misconfigured"], PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2  # nothing is waited for
 
 
 @pytest.mark.parametrize("hang", ["stopped", "greedy"])
@@ -152,6 +159,31 @@ def test_only_its_user_can_enter_its_folder_and_nobody_without_the_token_its_clu
         command = [sys.executable, "-c", stranger, crew.head]
         ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
         assert ended.stdout == outcome, ended.stderr
+
+
+JOINING = """
+import pathlib, sys
+from pipeline.adapters.ray import RayCrew
+from pipeline.errors import ClusterLostError
+
+crew = RayCrew(print, address=sys.argv[1], data_dir=pathlib.Path(), workers=1)
+for step in (crew.rebuild, lambda: crew.start("good")):
+    try:
+        step()
+    except ClusterLostError as error:
+        print(error)
+"""
+
+
+def test_where_a_cluster_cannot_be_joined_no_other_one_is_begun(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}
+        command = [sys.executable, "-c", JOINING, address]
+        ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=PATIENCE_S, check=False)
+    joined, started = ended.stdout.splitlines()
+    assert joined.startswith(f"the Ray cluster at {address} cannot be used (")
+    assert started == f"the Ray cluster at {address} is gone"
 
 
 @pytest.mark.parametrize("part", ["raylet", "gcs_server"])
