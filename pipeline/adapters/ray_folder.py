@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -40,7 +41,7 @@ class RayFolder:
             self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
             self._sessions.mkdir(exist_ok=True)
-            self._sweep()
+            self._sweep(alone=self._use())
             self._write_token()
             if len(os.fsencode(self._sessions / _LONGEST_SOCKET)) > _PATH_LIMIT:
                 self.path = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="headcount-"))) / "s"
@@ -75,11 +76,27 @@ class RayFolder:
             unfinished.write_text(secrets.token_hex(_TOKEN_BYTES))
             unfinished.replace(self._token)
 
-    def _sweep(self) -> None:
-        """Delete the sessions of processes that are gone; what their workers wrote last is kept until then."""
+    def _use(self) -> bool:
+        """Hold a lock until the end that all users of the folder share; say whether nobody else did."""
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._stack.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            alone = False
+        else:
+            alone = True
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        return alone
+
+    def _sweep(self, *, alone: bool) -> None:
+        """Delete the sessions of processes that are gone; what their workers wrote last is kept until then.
+
+        In a container a process often has the number of the one before it: who is alone deletes them all.
+        """
         for session in self._sessions.glob("session_*"):
             found = _SESSION.fullmatch(session.name)
-            if found and not _lives(int(found[1])):
+            if found and (alone or not _lives(int(found[1]))):
                 shutil.rmtree(session, ignore_errors=True)
 
 
