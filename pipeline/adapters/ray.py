@@ -152,11 +152,13 @@ class RayCrew:
         last: dict[str, Health] = {}
         deadline = time.monotonic() + timeout_s
         with suppress(ClusterLostError):
-            for slot in slots:
-                self._actors[slot].stop.remote()
             while time.monotonic() < deadline and not all(slot in last and last[slot].ended for slot in slots):
                 answers = self.ask(_PROBE_S)
-                last |= {slot: answer for slot in slots if not isinstance(answer := answers[slot], Absence)}
+                heard = {slot: answer for slot in slots if not isinstance(answer := answers[slot], Absence)}
+                for slot, answer in heard.items():
+                    if slot not in last or last[slot].incarnation != answer.incarnation:
+                        self._actors[slot].stop.remote()  # one that dies meanwhile comes again, and does not know
+                last |= heard
                 time.sleep(_POLL_S)
         for slot in slots:
             self._end(slot)

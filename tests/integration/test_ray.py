@@ -92,6 +92,15 @@ def test_one_that_is_killed_comes_again_by_itself(crew: RayCrew) -> None:
     assert after.pid != before.pid
 
 
+def test_one_that_is_killed_while_it_is_to_end_is_told_again(crew: RayCrew) -> None:
+    crew.start("good")
+    before = heard(crew, "good")
+    os.kill(before.pid, signal.SIGKILL)
+    last = crew.stop(["good"], PATIENCE_S)["good"]
+    assert last.ended
+    assert last.incarnation != before.incarnation
+
+
 def test_one_whose_work_fails_comes_again_by_itself(crew: RayCrew) -> None:
     crew.start("dying")
     before = heard(crew, "dying", lambda health: bool(health.notices))
