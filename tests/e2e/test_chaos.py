@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +38,7 @@ def meters() -> Iterator[Meters]:
 
 
 @pytest.fixture(scope="module")
-def ground(headcount: Program, demo_clip: Path, server_dir: Path, meters: Meters, pytestconfig: pytest.Config) -> Ground:
+def ground(headcount: Program, demo_clip: Path, server_dir: Path, meters: Meters, pytestconfig: pytest.Config) -> Iterator[Ground]:
     """A log of a commit for each second of each camera."""
     program = headcount.with_settings(
         actors=2,
@@ -51,7 +51,9 @@ def ground(headcount: Program, demo_clip: Path, server_dir: Path, meters: Meters
         segment_target_s=1,
     )
     cameras = CAMERAS_OF_THE_LONG_FORM if pytestconfig.getoption("--chaos-minutes") else CAMERAS
-    return prepare(program, server_dir / "chaos", demo_clip, cameras)
+    ground = prepare(program, server_dir / "chaos", demo_clip, cameras)
+    yield ground
+    ground.close()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +66,6 @@ class Account:
     commits: int = 0
     driver_starts: int = 0
     rows: int = 0
-    kills: list[str] = field(default_factory=list)
 
     def lines(self, meters: Meters) -> list[str]:
         """Return a table of two columns."""

@@ -44,6 +44,12 @@ class Ground:
         with _server(self.data_dir) as server:
             return stored(server.url(KEPT_DATABASE))
 
+    def close(self) -> None:
+        """Stop a server that a test that failed has left running."""
+        if self._pid_file.exists():
+            with _server(self.data_dir):
+                pass
+
     def ask(self, statement: str) -> Rows | None:
         """Ask the running database; None: it does not answer now."""
         try:
@@ -60,9 +66,16 @@ class Ground:
         """Return the partitions that have something to analyse."""
         return {partition for partition, end in self.ends.items() if positions[partition] < end}
 
-    def postmaster(self) -> int:
-        """Return the process of the database's server."""
-        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+    def postmaster(self) -> int | None:
+        """Return the process of the database's server; None: there is none now."""
+        try:
+            return int(self._pid_file.read_text().split()[0])
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data_dir / "postgres" / "postmaster.pid"
 
 
 def prepare(program: Program, data_dir: Path, clip: Path, cameras: int) -> Ground:

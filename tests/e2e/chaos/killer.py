@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -124,15 +123,21 @@ class Killer:
         return True
 
     def _kill_backend(self) -> bool:
-        rows = self.ground.ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'headcount' ORDER BY pid")
-        if not rows:
-            return False
-        os.kill(self.schedule.random.choice(rows)[0], signal.SIGKILL)
-        return True
+        rows = self.ground.ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'headcount' ORDER BY pid") or []
+        return bool(rows) and self._kill_postgres(self.schedule.random.choice(rows)[0])
 
     def _kill_postmaster(self) -> bool:
-        os.kill(self.ground.postmaster(), signal.SIGKILL)
-        return True
+        pid = self.ground.postmaster()
+        return pid is not None and self._kill_postgres(pid)
+
+    @staticmethod
+    def _kill_postgres(pid: int) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.name() == "postgres":
+                process.kill()
+                return True
+        return False
 
     def _working_actor(self) -> psutil.Process | None:
         """Return an actor that holds something to do."""
