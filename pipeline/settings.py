@@ -125,6 +125,15 @@ class Settings(BaseSettings):
             raise ValueError(f"expected at most {PREFIX}DETECTOR_THRESHOLD")
         return low
 
+    @field_validator("hang_s")
+    @classmethod
+    def _beyond_the_stop(cls, hang_s: float, info: ValidationInfo) -> float:
+        if hang_s <= info.data.get("stop_timeout_s", 0.0):
+            raise ValueError(
+                f"expected more than {PREFIX}STOP_TIMEOUT_S: a worker that stops in good order would be taken for one that hangs"
+            )
+        return hang_s
+
     @field_validator("renew_s")
     @classmethod
     def _within_the_lease(cls, renew_s: float, info: ValidationInfo) -> float:

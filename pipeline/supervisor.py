@@ -80,6 +80,7 @@ class Supervisor:
         Raises:
             ConfigurationError: The workers cannot work until the user changes something.
         """
+        patience_s = 0.0  # whoever is interrupted, or cannot go on, does not wait for batches
         try:
             while not done():
                 try:
@@ -90,8 +91,9 @@ class Supervisor:
                     self._rebuild(error)
                 self._scale(lag_s)
                 self._clock.sleep(_TICK_S)
+            patience_s = self._settings.stop_timeout_s
         finally:
-            for slot, health in self._crew.stop(list(self._posts), self._settings.stop_timeout_s).items():
+            for slot, health in self._crew.stop(list(self._posts), patience_s).items():
                 self._tell(slot, health)
 
     def _fill(self) -> None:

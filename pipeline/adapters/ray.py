@@ -144,8 +144,9 @@ class RayCrew:
         """End a worker that hangs, and start another one in its slot (see `pipeline.ports.Crew`)."""
         import ray  # noqa: PLC0415 - see above
 
-        ray.kill(self._actors[slot], no_restart=False)
         self._asked.pop(slot, None)
+        with suppress(ray.exceptions.RayError):  # it, or the cluster, has gone meanwhile: the next question tells
+            ray.kill(self._actors[slot], no_restart=False)
 
     def stop(self, slots: Sequence[str], timeout_s: float) -> Mapping[str, Health]:
         """Let workers end in good order (see `pipeline.ports.Crew`)."""
@@ -212,8 +213,10 @@ class RayCrew:
         try:
             context: Any = ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:  # noqa: BLE001 - Ray raises that class itself where a node does not come up in time
-            place = f"the Ray cluster at {self._address}" if self._address else "Ray"
-            raise ClusterLostError(f"{place} cannot be used ({_first_line(error)})") from None
+            place, otherwise = (
+                (f"the Ray cluster at {self._address}", "") if self._address else ("Ray", "; headcount run --no-ray does without it")
+            )
+            raise ClusterLostError(f"{place} cannot be used ({_first_line(error)}){otherwise}") from None
         address_info: Mapping[str, str] = context.address_info
         return address_info
 

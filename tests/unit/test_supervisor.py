@@ -44,8 +44,7 @@ class FakeCrew:
         self.done.append(f"replace {slot}")
 
     def stop(self, slots: Sequence[str], timeout_s: float) -> Mapping[str, Health]:
-        assert timeout_s > 0
-        self.done.append(f"stop {' '.join(slots)}")
+        self.done.append(f"stop {' '.join(slots)}" if timeout_s else f"end {' '.join(slots)}")
         self.running = [slot for slot in self.running if slot not in slots]
         return {slot: healthy("last") for slot in slots}
 
@@ -171,7 +170,17 @@ def test_what_the_user_must_mend_ends_it() -> None:
     scene = Scene().answers(1, "s-0", Health(incarnation="x", pid=1, failure="the model is broken"))
     with pytest.raises(ConfigurationError, match="the model is broken"):
         scene.run(10)
-    assert scene.crew.done[-1] == "stop s-0 s-1"
+    assert scene.crew.done[-1] == "end s-0 s-1"
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    scene = Scene().at(1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        scene.run(10)
+    assert scene.crew.done[-1] == "end s-0 s-1"
 
 
 def test_lag_brings_workers_one_by_one_up_to_the_most_and_idleness_takes_them_back() -> None:
