@@ -129,9 +129,7 @@ class Settings(BaseSettings):
     @classmethod
     def _beyond_the_stop(cls, hang_s: float, info: ValidationInfo) -> float:
         if hang_s <= info.data.get("stop_timeout_s", 0.0):
-            raise ValueError(
-                f"expected more than {PREFIX}STOP_TIMEOUT_S: a worker that stops in good order would be taken for one that hangs"
-            )
+            raise ValueError(f"expected more than {PREFIX}STOP_TIMEOUT_S: a worker that stops in good order would seem to hang")
         return hang_s
 
     @field_validator("renew_s")

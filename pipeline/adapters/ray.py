@@ -213,10 +213,8 @@ class RayCrew:
         try:
             context: Any = ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:  # noqa: BLE001 - Ray raises that class itself where a node does not come up in time
-            place, otherwise = (
-                (f"the Ray cluster at {self._address}", "") if self._address else ("Ray", "; headcount run --no-ray does without it")
-            )
-            raise ClusterLostError(f"{place} cannot be used ({_first_line(error)}){otherwise}") from None
+            place = f"the Ray cluster at {self._address}" if self._address else "Ray (headcount run --no-ray does without it)"
+            raise ClusterLostError(f"{place} cannot be used: {_first_line(error)}") from None
         address_info: Mapping[str, str] = context.address_info
         return address_info
 

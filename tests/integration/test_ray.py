@@ -191,7 +191,7 @@ def test_where_a_cluster_cannot_be_joined_no_other_one_is_begun(tmp_path: Path) 
         command = [sys.executable, "-c", JOINING, address]
         ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=PATIENCE_S, check=False)
     joined, started = ended.stdout.splitlines()
-    assert joined.startswith(f"the Ray cluster at {address} cannot be used (")
+    assert joined.startswith(f"the Ray cluster at {address} cannot be used: ")
     assert started == f"the Ray cluster at {address} is gone"
 
 
