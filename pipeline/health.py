@@ -17,7 +17,7 @@ class Health:
     pid: int
     segments: int = 0  # analysed and stored
     frames: int = 0  # analysed
-    faces: int = 0
+    faces: int = 0  # found and stored
     visits: int = 0  # stored
     open_tracks: int = 0
     notices: tuple[str, ...] = ()  # lines for the user, oldest first

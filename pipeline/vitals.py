@@ -35,7 +35,6 @@ class Vitals:
         """A frame was analysed."""
         with self._lock:
             self._frames += 1
-            self._faces += len(trace.detections)
             self._open_tracks[trace.camera_id] = trace.open_tracks
 
     def on_commit(self, result: BatchResult) -> None:
@@ -43,6 +42,7 @@ class Vitals:
         with self._lock:
             self._visits += len(result.visits)
             self._segments += sum(minute.segments for minute in result.coverage)
+            self._faces += sum(minute.detections for minute in result.coverage)
             for camera_id, state in result.states.items():
                 if state is None:
                     self._open_tracks.pop(camera_id, None)

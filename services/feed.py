@@ -173,8 +173,8 @@ class Feeding:
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
         at_once = len(feeds) if self._source_options.pace else sum(map(is_live, feeds)) + _FILES_AT_ONCE
         try:
-            while after_backlog and not self.stop_feeding.is_set() and self._may_have_backlog():
-                self.stop_feeding.wait(_BACKLOG_S)
+            if after_backlog:
+                self._wait_for_backlog()
             with ThreadPoolExecutor(at_once, thread_name_prefix="ingest") as pool:
                 feeding = [pool.submit(self._feed_one, feed) for feed in feeds]
                 self._expire_during(feeding)
@@ -182,6 +182,14 @@ class Feeding:
                 fed.result()
         finally:
             self.fed.set()  # also after a failure: who works until the end must not wait for ever
+
+    def _wait_for_backlog(self) -> None:
+        said = False
+        while not self.stop_feeding.is_set() and self._may_have_backlog():
+            if not said:
+                self._notice("what an earlier run has left in the log is analysed first")
+                said = True
+            self.stop_feeding.wait(_BACKLOG_S)
 
     def _may_have_backlog(self) -> bool:
         try:

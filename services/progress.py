@@ -95,9 +95,10 @@ class RunProgress:
             return [self.own.health(), *(list(slot.values())[-1] for slot in self._workers.values())]
 
     def line(self) -> str:
-        """Return the state in one line."""
+        """Return the state in one line; what an earlier run left is done without having been cut by this one."""
+        done = self.segments_done
         return (
-            f"segments {self.segments_done}/{self.segments_cut}  {self.sample():.0f} frames/s  "
+            f"segments {done}/{max(done, self.segments_cut)}  {self.sample():.0f} frames/s  "
             f"faces {self.faces}  open tracks {self.open_tracks}  visits {self.visits}"
         )
 

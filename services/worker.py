@@ -68,7 +68,7 @@ def _work_here(column: Column, stop: threading.Event, slot: str, notice: Callabl
     with closing(Watchdog(column.settings.hang_s)) as watchdog:
         brain = load_brain(column.settings, notice, lambda _: watchdog.beat())
         with open_worker(column, brain, stop, slot=slot, told=Told(notice=notice, watchdog=watchdog)) as worker:
-            _stop_on_signal(stop)
+            _stop_on_signal(stop, notice)
             notice(f"worker {slot} is ready")
             worker.run(until_end=drained)
 
@@ -78,13 +78,17 @@ def _work_in_cluster(column: Column, stop: threading.Event, slot: str, notice: C
     serve_metrics(column.settings.metrics_port)
     address = None if options.address == LOCAL else options.address
     with make_crew(column.place, column.settings, address) as crew:
-        _stop_on_signal(stop)
+        _stop_on_signal(stop, notice)
         listener = Listener(notice)
         supervisor = Supervisor(crew, column.settings, slot=slot, clock=column.clock, tell=listener.tell, notice=notice)
         notice(f"workers {slot}-0 to {slot}-{column.settings.actors - 1} are starting")
         supervisor.run(lambda: stop.is_set() or (options.until_end and is_done(column)), lambda: lag_s(column))
 
 
-def _stop_on_signal(stop: threading.Event) -> None:
+def _stop_on_signal(stop: threading.Event, notice: Callable[[str], None]) -> None:
+    def end(*_: object) -> None:
+        notice("stopping in good order")
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)

@@ -60,6 +60,7 @@ def with_ray(column: Column, feeding: Feeding, progress: RunProgress, notice: Ca
     def done() -> bool:
         return feeding.stop_work.is_set() or (feeding.fed.is_set() and is_done(column))
 
+    notice(f"workers under Ray: {column.settings.actors} (--no-ray works in this process)")
     with make_crew(column.place, column.settings, address=None) as crew:
         supervisor = Supervisor(crew, column.settings, slot=_slot(column), clock=column.clock, tell=listener.tell, notice=notice)
         yield lambda: supervisor.run(done, lambda: lag_s(column))
@@ -82,4 +83,5 @@ def lag_s(column: Column) -> float:
 
 
 def _slot(column: Column) -> str:
-    return f"run of {column.log.uid()}"
+    """Return a name that no run on another log has, and that people can read."""
+    return f"run-{column.log.uid().rpartition(':')[2][:8]}"

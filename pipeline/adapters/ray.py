@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pipeline.adapters.ray_folder import RayFolder
@@ -23,7 +24,6 @@ from pipeline.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from pipeline.health import Health
 
@@ -31,6 +31,8 @@ Begin: TypeAlias = "Callable[[threading.Event, Vitals], None]"  # works until th
 
 _OBJECT_STORE_BYTES = 80 * 2**20  # hardly more than Ray's least: only words pass
 _PROBE_S = 2.0
+_JOIN_S = 10.0
+_GONE_S = 5.0  # workers of a Ray that was shut down end by themselves, soon
 _POLL_S = 0.1
 _LAST_WORDS_S = 1.0  # a worker that fails is heard for so long; with less a broken one would be started again and again, at once
 
@@ -86,6 +88,7 @@ class RayCrew:
         self._data_dir = data_dir
         self._workers = workers
         self._actors: dict[str, Any] = {}
+        self._processes: set[int] = set()  # of the workers, so far
         self._asked: dict[str, Any] = {}  # slot -> the answer that is on its way
         self._doors: list[tuple[socket.AddressFamily, Any]] = []  # where the cluster must listen while it lives
         self._head = ""
@@ -104,6 +107,9 @@ class RayCrew:
 
     def __exit__(self, *_: object) -> None:
         self._disconnect()
+        deadline = time.monotonic() + _GONE_S
+        while self._folder is not None and any(map(_runs, self._processes)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
         self._stack.close()
 
     @property
@@ -138,6 +144,7 @@ class RayCrew:
             raise ClusterLostError("the Ray cluster has lost its workers") from None
         except ray.exceptions.RayError:
             return Absence.RESTARTING
+        self._processes.add(health.pid)
         return health
 
     def replace(self, slot: str) -> None:
@@ -191,8 +198,13 @@ class RayCrew:
     def _join(self) -> Mapping[str, str]:
         """Join a cluster that others keep; its operator has said how to authenticate (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH)."""
         host, _, port = (self._address or "").rpartition(":")
-        if port.isdecimal():
-            self._knock(socket.AF_INET, (host, int(port)))  # Ray would try for minutes
+        if not (host and port.isdecimal()) or "/" in host:
+            raise ConfigurationError(f"--address: expected host:port of a Ray cluster's head, or local; got {self._address!r}")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_JOIN_S).close()  # Ray would try for minutes
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "it does not answer"
+            raise ClusterLostError(f"no Ray cluster can be reached at {self._address}: {reason}") from None
         return self._init(address=self._address)
 
     def _begin_own(self, folder: RayFolder) -> Mapping[str, str]:
@@ -262,3 +274,10 @@ def _last_words(error: BaseException) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _runs(process: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())  # empty: it has ended, and nobody has asked how
+    except OSError:
+        return False

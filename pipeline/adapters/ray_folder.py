@@ -98,6 +98,9 @@ class RayFolder:
             found = _SESSION.fullmatch(session.name)
             if found and (alone or not _lives(int(found[1]))):
                 shutil.rmtree(session, ignore_errors=True)
+        latest = self._sessions / "session_latest"
+        if not latest.exists():
+            latest.unlink(missing_ok=True)  # Ray does not replace one that leads nowhere
 
 
 def _lives(process: int) -> bool:

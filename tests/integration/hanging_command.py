@@ -10,6 +10,7 @@ import typer
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from services.cli import app, main
+from services.logs import configure
 from tests.fake_database import MemoryFacts
 from tests.workbench import Bench
 
@@ -31,6 +32,7 @@ class HangingFacts(MemoryFacts):
 @app.command()
 def hang(error: Annotated[str, typer.Argument()]) -> None:
     """Hang in partition 0; partition 1 ends the worker, with an error or without."""
+    configure(Settings(log_level="error"))
     bench = Bench(partitions=2, settings=Settings(stop_timeout_s=0.1)).fill(1, 1)
     bench.facts = HangingFacts(bench.database)
 

@@ -11,7 +11,7 @@ COMMANDS = [command.name or command.callback.__name__ for command in app.registe
 
 
 def test_the_commands_are_these() -> None:
-    assert COMMANDS == ["run", "ingest", "worker", "analyze", "sql", "doctor"]
+    assert COMMANDS == ["run", "ingest", "worker", "analyze", "status", "sql", "doctor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -22,18 +22,18 @@ def rows(seconds: Mapping[str, float], elapsed_s: float, threads: int) -> dict[s
 
 def test_each_stage_has_its_time_and_share_and_what_is_left_is_the_rest() -> None:
     found = rows({"decode": 6.0, "detect": 3.0}, elapsed_s=10.0, threads=2)
-    assert list(found) == [*(stage.value for stage in Stage), "the rest", "all"]
+    assert list(found) == [*(stage.value for stage in Stage), "waiting", "all"]
     assert found["decode"] == ["6.00", "30.0%", "███████"]
     assert found["detect"] == ["3.00", "15.0%", "████"]
     assert found["track"] == ["0.00", "0.0%"]
-    assert found["the rest"] == ["11.00", "55.0%", "█████████████"]
+    assert found["waiting"] == ["11.00", "55.0%", "█████████████"]
     assert found["all"] == ["20.00", "100%"]
 
 
 def test_more_time_than_the_threads_had_is_no_negative_rest() -> None:
     """Stages may be read a moment after the time was taken."""
     found = rows({"decode": 3.0}, elapsed_s=2.0, threads=1)
-    assert found["the rest"] == ["0.00", "0.0%"]
+    assert found["waiting"] == ["0.00", "0.0%"]
     assert found["decode"][1] == "100.0%"
 
 
