@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     gate_motion_share: float = Field(0.001, ge=0, le=1, description="Share of gray pixels that must change for a frame to be searched.")
 
     # The worker
-    lanes: int = Field(8, ge=1, le=64, description="Partitions that one worker analyses at once.")
+    lanes: int = Field(0, ge=0, le=64, description="Partitions that one worker analyses at once; 0: one for each core that it has.")
     commit_s: float = Field(2.0, gt=0, description="A partition commits at least this often while it has work.")
     commit_segments: int = Field(64, ge=1, description="A batch holds at most this many segments.")
     batch_max_bytes: int = Field(32 * 2**20, ge=2**20, description="A batch holds at most this many bytes (and at least one segment).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
@@ -53,6 +54,7 @@ class Worker:
         self._on_commit = on_commit
         self._lanes: dict[int, Lane] = {}
         self._running: dict[int, tuple[Lane, Future[None]]] = {}  # a fenced lane may still run when its partition has a new one
+        self._at_once = equipment.settings.lanes or len(os.sched_getaffinity(0))
         self._superseded = threading.Event()
         self._claim_due = 0.0
         self._surplus = 0
@@ -91,7 +93,7 @@ class Worker:
     @contextmanager
     def _pool(self) -> Iterator[ThreadPoolExecutor]:
         """Provide the lanes' threads; one that hangs is left behind."""
-        pool = ThreadPoolExecutor(self._with.settings.lanes, thread_name_prefix="lane")
+        pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="lane")
         try:
             yield pool
         finally:
@@ -121,7 +123,7 @@ class Worker:
         for partition, lane in list(self._lanes.items()):
             if partition in self._running:
                 continue
-            if len(self._running) < self._with.settings.lanes and lane.has_work():
+            if len(self._running) < self._at_once and lane.has_work():
                 self._running[partition] = lane, pool.submit(self._work, lane)
                 self._lanes[partition] = self._lanes.pop(partition)  # to the end: the others come first next time
             else:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PATIENCE_S = 60.0
+_LANES_OF_AN_ACTOR = 1  # it has one core; more lanes than cores cost a tenth of the time (docs/decisions/speed.md)
+_CONNECTIONS = 8  # of lanes, or of sources that are fed at once
 _ASK_EVERY_S = 0.2
 _OVERHEAD_BYTES = 64 * 2**10  # what Matroska (8 bytes a packet) and a record's headers may add to the largest segment
 
@@ -197,7 +199,7 @@ def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterat
     with ExitStack() as stack:
         limits = log_limits(settings) if writes_log else None
         log = stack.enter_context(LocalLog(place.log_path, clock=clock, limits=limits))
-        database = Database(place.database_url, pool_size=settings.lanes + 2)
+        database = Database(place.database_url, pool_size=max(settings.lanes, _CONNECTIONS) + 2)
         stack.callback(database.close)
         log_id = register_log(database, log.uid(), [log.earliest(partition) for partition in range(log.partitions)])
         column = Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
@@ -277,6 +279,7 @@ def work_in_slot(place: Place, settings: Settings, slot: str, stop: threading.Ev
     """
     configure(settings)
     serve_metrics(settings.metrics_port)
+    settings = settings.model_copy(update={"lanes": settings.lanes or _LANES_OF_AN_ACTOR})
     with closing(Watchdog(settings.hang_s)) as watchdog:
 
         def on_frame(trace: FrameTrace) -> None:

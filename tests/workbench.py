@@ -69,7 +69,7 @@ class Bench:
     """A worker and all that it works with."""
 
     partitions: int = 1
-    settings: Settings = field(default_factory=lambda: Settings(commit_segments=2, renew_s=0.01))
+    settings: Settings = field(default_factory=lambda: Settings(commit_segments=2, renew_s=0.01, lanes=8))
     log: HoledLog = field(default_factory=HoledLog)
     clock: SteppedClock = field(default_factory=SteppedClock)
     stop: threading.Event = field(default_factory=threading.Event)

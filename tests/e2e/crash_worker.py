@@ -92,7 +92,7 @@ def main() -> None:
     with ExitStack() as stack:
         place = stack.enter_context(open_place(settings, _silent, kept=True))
         column = stack.enter_context(open_column(place, settings, writes_log=False))
-        lanes, heartbeat = (_database(stack, place, size) for size in (settings.lanes, 1))
+        lanes, heartbeat = (_database(stack, place, size) for size in (8, 1))
         incarnation = enrol(heartbeat, slot=options.slot, log_id=column.log_id)
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=settings.claim_ttl_s)
         facts = _FACTS[options.fence](lanes, column.log_id, incarnation.worker_id, at)

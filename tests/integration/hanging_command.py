@@ -33,7 +33,7 @@ class HangingFacts(MemoryFacts):
 def hang(error: Annotated[str, typer.Argument()]) -> None:
     """Hang in partition 0; partition 1 ends the worker, with an error or without."""
     configure(Settings(log_level="error"))
-    bench = Bench(partitions=2, settings=Settings(stop_timeout_s=0.1)).fill(1, 1)
+    bench = Bench(partitions=2, settings=Settings(stop_timeout_s=0.1, lanes=2)).fill(1, 1)
     bench.facts = HangingFacts(bench.database)
 
     def on_point(point: str) -> None:
