@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.adapters.locallog import LocalLog
-from pipeline.adapters.postgres.database import Database
-from pipeline.adapters.postgres.status import PostgresStatus
 from pipeline.caution import CAREFUL_FROM
-from pipeline.errors import LogUnavailableError, TransientError
+from pipeline.errors import TransientError
 from pipeline.lag import lag_of
 from services.report import rounded
-from services.wiring import SystemClock, open_place
+from services.wiring import SystemClock, open_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from pipeline.adapters.locallog import LocalLog
     from pipeline.adapters.postgres.status import CameraStatus, ColumnStatus, PartitionStatus, WorkerStatus
     from pipeline.settings import Settings
     from pipeline.types import Lag
@@ -82,7 +79,7 @@ def look(settings: Settings, notice: Callable[[str], None], *, minutes: int) -> 
     if settings.database_url is None and not (settings.data_dir / "postgres").is_dir():
         return Status(at=clock.now(), place=str(settings.data_dir), column=None, ends=None)
     place = str(settings.data_dir) if settings.database_url is None else "the database"
-    with _opened(settings, notice) as (reader, log):
+    with open_readers(settings, notice) as (reader, log):
         column = reader.read(None if log is None else log.uid(), minutes)
         now = clock.now()
         ends = None if log is None or log.uid() != column.log_uid else _ends(log, column, now)
@@ -92,20 +89,6 @@ def look(settings: Settings, notice: Callable[[str], None], *, minutes: int) -> 
 def is_careful(partition: PartitionStatus) -> bool:
     """Say whether so many holders of a partition died that its records are opened one by one."""
     return partition.crashes >= CAREFUL_FROM
-
-
-@contextmanager
-def _opened(settings: Settings, notice: Callable[[str], None]) -> Iterator[tuple[PostgresStatus, LocalLog | None]]:
-    """Yield the reader of the database, and of the log where there is one on this machine."""
-    with ExitStack() as stack:
-        place = stack.enter_context(open_place(settings, notice, kept=True))
-        database = Database(place.database_url, pool_size=1)
-        stack.callback(database.close)
-        try:
-            log = stack.enter_context(LocalLog(place.log_path, clock=SystemClock()))
-        except LogUnavailableError:
-            log = None
-        yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log
 
 
 def _ends(log: LocalLog, column: ColumnStatus, now: datetime) -> dict[int, End]:

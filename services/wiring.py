@@ -25,10 +25,11 @@ from pipeline.adapters.postgres.logs import register_log
 from pipeline.adapters.postgres.migrate import migrate
 from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
+from pipeline.adapters.postgres.status import PostgresStatus
 from pipeline.adapters.ray import RayCrew
 from pipeline.adapters.runtimes import runtime
 from pipeline.engine import Engine
-from pipeline.errors import DatabaseUnavailableError
+from pipeline.errors import DatabaseUnavailableError, LogUnavailableError
 from pipeline.lag import lag_of
 from pipeline.lane import Equipment
 from pipeline.resources import resource
@@ -206,6 +207,20 @@ def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterat
         if writes_log:
             column.keep_offsets()
         yield column
+
+
+@contextmanager
+def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[tuple[PostgresStatus, LocalLog | None]]:
+    """Yield who looks at a column from outside: the reader of the database, and of the log where there is one on this machine."""
+    with ExitStack() as stack:
+        place = stack.enter_context(open_place(settings, notice, kept=True))
+        database = Database(place.database_url, pool_size=1)
+        stack.callback(database.close)
+        try:
+            log = stack.enter_context(LocalLog(place.log_path, clock=SystemClock()))
+        except LogUnavailableError:
+            log = None
+        yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
