@@ -13,7 +13,7 @@ from services.metrics import serve_metrics
 from services.profile import profile_table
 from services.progress import RunProgress, shown
 from services.report import RunReport
-from services.wiring import open_column, open_place, settle
+from services.wiring import lanes_of, open_column, open_place, settle
 from services.working import in_this_process, with_ray
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
         if not column.patiently(column.backlog):
             column.log.clear()
         if options.profile:
-            lanes = len({feed.camera.partition for feed in feeds})  # one thread works on a partition
+            lanes = min(lanes_of(settings), len({feed.camera.partition for feed in feeds}))
             console.print(profile_table(progress.stage_s(), elapsed_s, lanes))
         report = column.patiently(lambda: _report(column, feeds, feeding.sessions))
         return RunOutcome(

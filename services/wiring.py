@@ -328,5 +328,13 @@ def settle(settings: Settings, notice: Callable[[str], None]) -> Settings:
     """
     load_classifier(settings)
     detector = make_detector(settings, notice).name.partition("-")[0].partition("@")[0]
-    cores = len(os.sched_getaffinity(0))
-    return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(cores, settings.partitions)})
+    return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(_cores(), settings.partitions)})
+
+
+def lanes_of(settings: Settings) -> int:
+    """Return how many partitions the workers of a run analyse at once; of settled settings."""
+    return settings.actors * (settings.lanes or _LANES_OF_AN_ACTOR) if settings.ray else settings.lanes or _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
