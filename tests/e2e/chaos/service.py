@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SLOT = "chaos"
 _LAST_LINES = 80
+_ENDED_BY_RAY = "Failed to connect to GCS within"
 
 
 class Service:
@@ -46,10 +47,13 @@ class Service:
         self._stack.close()
 
     def tend(self) -> bool:
-        """Start the driver again where it was killed; say whether it has ended in good order."""
+        """Start the driver again where it was killed; say whether it has ended in good order.
+
+        Ray itself ends a process, with 1, whose GCS dies while it connects.
+        """
         self.herd.look()
         code = self._driver.poll()
-        if code == -signal.SIGKILL:
+        if code == -signal.SIGKILL or (code == 1 and _ENDED_BY_RAY in self.last_words().rpartition("is started")[2]):
             self._start()
             code = None
         assert code in {None, 0}, f"the driver ended by itself, with {code}:\n{self.last_words()}"
