@@ -135,7 +135,7 @@ class Supervisor:
         post.deaths += 1
         WORKERS_REPLACED.labels(Replacement.DIED).inc()
         if post.deaths.bit_count() == 1:
-            times = "" if post.deaths == 1 else f" for the {post.deaths}th time"
+            times = "" if post.deaths == 1 else f" again, {post.deaths} times by now"
             self._notice(f"worker {slot} died{times}; it is started again")
 
     def _miss(self, slot: str, post: _Post) -> None:
