@@ -117,6 +117,19 @@ class Bench:
         fed.set()
         self.worker().run(until_end=fed)
 
+    def run_while_another_takes_partition_0(self) -> None:
+        """Run to the end; before the first commit worker b has taken a partition over."""
+        taken = threading.Event()
+
+        def take_over(point: str) -> None:
+            if point == "before_commit" and not taken.is_set():
+                taken.set()
+                self.database.workers["b"] = "b:1"
+                self.database.partitions[0].holder = "b:1"
+
+        self.on_point = take_over
+        self.run_to_the_end()
+
     @property
     def offsets(self) -> list[tuple[int, int]]:
         """Partition and offset of every dead letter that was ever written."""

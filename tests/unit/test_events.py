@@ -59,16 +59,7 @@ def test_offsets_that_retention_took_are_told(events: list[MutableMapping[str, A
 
 def test_a_claim_that_another_took_is_told(events: list[MutableMapping[str, Any]]) -> None:
     bench = Bench(partitions=2).fill(4, 4)
-    fenced = threading.Event()
-
-    def take_over(point: str) -> None:
-        if point == "before_commit" and not fenced.is_set():
-            fenced.set()
-            bench.database.workers["b"] = "b:1"
-            bench.database.partitions[0].holder = "b:1"
-
-    bench.on_point = take_over
-    bench.run_to_the_end()
+    bench.run_while_another_takes_partition_0()
     (lost,) = named(events, "claim_lost")
     assert (lost["partition"], lost["epoch"], lost["log_level"]) == (0, 1, TROUBLE)
 

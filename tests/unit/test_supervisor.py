@@ -139,7 +139,8 @@ def test_deaths_are_told_ever_more_rarely() -> None:
     for second in range(1, 10):
         scene.answers(second, "s-0", healthy(str(second)))
     scene.run(20)
-    assert scene.notices == [f"worker s-0 died{times}; it is started again" for times in ("", *(f" again, {n} times by now" for n in (2, 4, 8)))]
+    told = ["", *(f" again, {n} times by now" for n in (2, 4, 8))]
+    assert scene.notices == [f"worker s-0 died{times}; it is started again" for times in told]
 
 
 def test_a_lost_cluster_is_built_anew_with_its_workers() -> None:

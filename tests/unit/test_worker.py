@@ -77,16 +77,7 @@ def test_broken_connections_lose_nothing_and_write_nothing_twice(fates: list[str
 
 def test_a_fenced_lane_is_dropped_and_the_others_go_on() -> None:
     bench = Bench(partitions=2).fill(4, 4)
-    fenced = threading.Event()
-
-    def take_over(point: str) -> None:
-        if point == "before_commit" and not fenced.is_set():
-            fenced.set()
-            bench.database.workers["b"] = "b:1"
-            bench.database.partitions[0].holder = "b:1"
-
-    bench.on_point = take_over
-    bench.run_to_the_end()
+    bench.run_while_another_takes_partition_0()
     assert bench.database.positions == [0, 4]
     assert bench.database.holders == ["b:1", None]
 
