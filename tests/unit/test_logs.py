@@ -26,8 +26,9 @@ def as_before() -> Iterator[None]:
     """Leave the process's logging as it was, for a fixture."""
     root = logging.getLogger()
     level = root.level
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     for handler in [handler for handler in root.handlers if handler.get_name() == "headcount"]:
         root.removeHandler(handler)
     root.setLevel(level)
