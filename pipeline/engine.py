@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
+_NO_MODEL = "none"  # of a visit without a crop above the gate
+
 
 @dataclass(slots=True, kw_only=True)
 class Take:
@@ -76,15 +78,13 @@ class Engine:
 
     Args:
         detector: Finds the faces.
-        model: Name of the age and gender model, for the visits.
         settings: What counts.
         trace: Told each analysed frame with its tracks, for displays and annotated pictures.
     """
 
-    def __init__(self, detector: Detector, model: str, settings: Settings, trace: Callable[[FrameTrace], None] | None = None) -> None:
+    def __init__(self, detector: Detector, settings: Settings, trace: Callable[[FrameTrace], None] | None = None) -> None:
         self._watch = Watch(detector, settings, trace)
         self._detector_name = detector.name
-        self._model = model
         self._settings = settings
 
     def observe(self, states: Mapping[UUID, CameraState], records: Iterable[StoredRecord], unopened: Collection[int] = ()) -> Seen:
@@ -230,7 +230,7 @@ class Engine:
             quality=sums.best_quality,
             first_box=track.first_box,
             last_box=track.last_box,
-            model=self._model,
+            model=sums.model or _NO_MODEL,
             detector=self._detector_name,
         )
 
@@ -253,6 +253,7 @@ def _fused(sums: Mapping[UUID, FuseSums], observation: Observation, answers: Att
         age_probs=answers.age_probs[index],
         p_female=float(answers.gender_probs[index, 0]),
         quality=observation.quality,
+        model=answers.model,
     )
 
 

@@ -10,6 +10,7 @@ HeadcountError
 │   └── SourceError         a camera, file or folder cannot be used
 ├── FencedError             another process holds the claim: drop what is in hand
 │   └── SupersededError     another incarnation took this worker's slot: exit
+├── LogReplacedError        the log was made anew under its name: open everything anew
 ├── HungError               a thread does not stop: end the process without waiting for it
 └── OffsetOutOfRangeError   the log no longer has it (record a gap), or never had it (alarm)
 
@@ -75,6 +76,10 @@ class FencedError(HeadcountError):
 
 class SupersededError(FencedError):
     """A newer incarnation runs in this worker's slot: the process must exit."""
+
+
+class LogReplacedError(HeadcountError):
+    """The log is another one than the one that was opened: its topic was deleted and made anew. What works with it must be opened anew."""
 
 
 class HungError(HeadcountError):

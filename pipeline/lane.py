@@ -81,7 +81,7 @@ class Lane:
         if self._queue:
             return True
         try:
-            latest = self._with.log.latest(self.claim.partition)
+            latest = self._with.log.offsets(self.claim.partition).stop
         except TransientError:
             return None
         return latest not in (self.claim.next_offset, self._barren_to) or self.claim.crashes > 0
@@ -162,7 +162,7 @@ class Lane:
         if self._queue:
             return ()
         partition, first = self.claim.partition, self.claim.next_offset
-        latest = self._patiently(lambda: self._with.log.latest(partition))
+        latest = self._patiently(lambda: self._with.log.offsets(partition).stop)
         offset = first
         while True:
             try:

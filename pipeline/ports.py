@@ -42,12 +42,25 @@ class SegmentLog(Protocol):
         """Return what this log is ("local:<uuid>", "kafka:<cluster>/<topic id>"): a log that was made anew has another."""
         ...
 
-    def earliest(self, partition: int) -> int:
-        """Return the offset of the oldest record that is still there; `latest` where there is none."""
+    def offsets(self, partition: int) -> range:
+        """Return the offsets from the oldest record that is still there up to the one that the next record will get or exceed.
+
+        It may be as old as a second; a reader asks it often, so it does not wait for the network where records flow.
+
+        Raises:
+            LogUnavailableError: The log cannot be read for now.
+            LogReplacedError: It was made anew under its name.
+        """
         ...
 
-    def latest(self, partition: int) -> int:
-        """Return the offset that the next record will get or exceed."""
+    def appended_us(self, partition: int, offset: int) -> int | None:
+        """Return when the first record at or after `offset` was appended, UTC microseconds by the log's clock; None: there is none.
+
+        For lag only. It may have to fetch the record; reading elsewhere is not disturbed.
+
+        Raises:
+            LogUnavailableError: The log cannot be read for now.
+        """
         ...
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
@@ -57,8 +70,9 @@ class SegmentLog(Protocol):
         even if it is larger than `max_bytes`.
 
         Raises:
-            OffsetOutOfRangeError: `offset` is below `earliest` or above `latest`.
+            OffsetOutOfRangeError: `offset` is below the oldest record's or beyond the next one's.
             LogUnavailableError: The log cannot be read for now.
+            LogReplacedError: It was made anew under its name.
         """
         ...
 
@@ -68,6 +82,31 @@ class SegmentLog(Protocol):
         Raises:
             InvalidRecordError: The record is larger than the log carries (reason "too_large").
             LogUnavailableError: It may or may not be in the log: append it again (repeats stand next to each other).
+            LogReplacedError: The log was made anew under its name.
+        """
+        ...
+
+
+class DeadLetterShelf(Protocol):
+    """Keeps the bytes of records that could not be used, for as long as the log keeps its own. Safe to use from several threads."""
+
+    def keep(self, stored: StoredRecord, reason: str) -> None:
+        """Keep a record; twice does no harm.
+
+        Args:
+            stored: With its place in the log.
+            reason: Why it could not be used, one of the words under which it is counted.
+
+        Raises:
+            LogUnavailableError: Try again.
+        """
+        ...
+
+    def find(self, partition: int, offset: int) -> Record | None:
+        """Return the record that was set aside at a place in the log; None where it is gone.
+
+        Raises:
+            LogUnavailableError: Try again.
         """
         ...
 
@@ -122,11 +161,11 @@ class Classifier(Protocol):
 
     @property
     def name(self) -> str:
-        """Model, version and crop recipe, for the visits: "face_attributes:1/tight-1"."""
+        """Model, version and crop recipe that would answer now: "face_attributes:1/tight-1"."""
         ...
 
     def classify(self, crops: UInt8) -> Attributes:
-        """Classify (n, 112, 112, 3) uint8 RGB crops, n of 0 or more.
+        """Classify (n, 112, 112, 3) uint8 RGB crops, n of 0 or more; one version of the model answers all of them.
 
         Raises:
             TransientError: The model server does not answer.

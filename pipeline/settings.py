@@ -41,6 +41,27 @@ class Settings(BaseSettings):
 
     # Segments and their log
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of a new embedded log.")
+    kafka_bootstrap: str | None = Field(
+        None, min_length=1, description="HOST:PORT of Kafka brokers, several with commas between; none: the embedded log."
+    )
+    kafka_topic: str = Field(
+        "headcount-segments", pattern=r"^[a-zA-Z0-9._-]{1,200}$", description="The topic of the segments; dead letters: -deadletters."
+    )
+    kafka_partitions: int = Field(64, ge=1, le=4096, description="Partitions that the topic is made with, or extended to.")
+    kafka_replication: int = Field(3, ge=1, le=15, description="Brokers that hold each segment; all but one must have it.")
+    kafka_tls: bool = Field(False, description="Talk TLS to the brokers.")  # noqa: FBT003 - a field's default
+    kafka_ca_file: Path | None = Field(None, description="PEM file with the authorities to trust for the brokers; none: the system's.")
+    kafka_username: str | None = Field(None, min_length=1, description="Name at the brokers; none: nobody is asked.")
+    kafka_password: SecretStr | None = Field(None, description="Password at the brokers.")
+    kafka_sasl: Literal["SCRAM-SHA-512", "PLAIN"] = Field("SCRAM-SHA-512", description="How the password is shown to the brokers.")
+    kafka_lag_group: str = Field(
+        "headcount", min_length=1, description="Every 15 s the positions are written to this group, for tools that show a group's lag."
+    )
+    spool_max_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="While the brokers are away a live camera's video waits on disk up to this size; the oldest goes.",
+    )
     segment_target_s: float = Field(2.0, gt=0, le=30, description="A segment is closed at the first keyframe after this time.")
     segment_max_bytes: int = Field(8 * 2**20, ge=2**16, le=2**30, description="The largest segment; the log's limit follows from it.")
     segment_max_s: float = Field(30.0, gt=0, description="The longest segment of a live camera.")
@@ -67,6 +88,11 @@ class Settings(BaseSettings):
         description="What runs the networks. openvino comes with headcount[openvino]; which is faster depends on the processor.",
     )
     model_repository: Path | None = Field(None, description="A Triton model repository; none: the one that comes with Headcount.")
+    triton_url: str | None = Field(
+        None, pattern=r"^[^:/\s]+:[0-9]{1,5}$", description="HOST:PORT of Triton's gRPC; none: the worker runs the model itself."
+    )
+    triton_timeout_s: float = Field(5.0, gt=0, description="A request that Triton has not answered for this long is sent again.")
+    triton_in_flight: int = Field(4, ge=1, le=256, description="Requests that one process has at Triton at once.")
     crop_min_face_px: float = Field(24.0, gt=0, description="Smaller faces (height of the box) are not classified.")
     crop_min_quality: float = Field(0.15, ge=0, le=1, description="Crops below this quality are not classified.")
     confirm_detections: int = Field(3, ge=1, description="A track is confirmed, and counts, after this many detections.")
@@ -92,6 +118,11 @@ class Settings(BaseSettings):
         20.0, gt=0, description="Stopping waits at most this long for the batches in hand, then ends without them."
     )
 
+    dead_letters_in_a_row: int = Field(
+        200,
+        ge=1,
+        description="So many unusable records in a row, of more than one camera, stop the worker.",
+    )
     hang_s: float = Field(60.0, ge=5, description="A worker of which a partition makes no progress for this long is ended and replaced.")
 
     # Processes
@@ -106,7 +137,15 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged to stderr, from this level on.")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else a JSON object a line.")
 
-    @field_validator("data_dir", "tls_ca_file", "detector_model", "model_repository")
+    # The stack
+    programs_dir: Path | None = Field(None, description="Where headcount stack keeps Kafka and Triton; none: programs in the data folder.")
+    stack_kafka_port: int = Field(9092, ge=1, le=65535, description="Port of the stack's Kafka.")
+    stack_kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Port of its controller.")
+    stack_triton_http_port: int = Field(8000, ge=1, le=65535, description="HTTP port of the stack's Triton.")
+    stack_triton_grpc_port: int = Field(8001, ge=1, le=65535, description="Its gRPC port.")
+    stack_triton_metrics_port: int = Field(8002, ge=1, le=65535, description="Its metrics' port.")
+
+    @field_validator("data_dir", "tls_ca_file", "kafka_ca_file", "detector_model", "model_repository", "programs_dir")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path and path.absolute()  # workers in a cluster have another current folder

@@ -54,7 +54,7 @@ def decode_state(data: bytes) -> CameraState:
 
 
 def _visit_part(track: Track) -> tuple[Any, ...]:
-    *sums, bins = astuple(track.sums)
+    *sums, bins, model = astuple(track.sums)
     times = (track.session, track.started_us, track.last_us, track.hits)
     return (
         track.visit_id.bytes,
@@ -64,7 +64,7 @@ def _visit_part(track: Track) -> tuple[Any, ...]:
         track.counted,
         track.moved,
         track.evidence,
-        (*sums, _pack_floats(bins)),
+        (*sums, _pack_floats(bins), model),
     )
 
 
@@ -100,7 +100,7 @@ def _track(visit: tuple[Any, ...], match: tuple[Any, ...]) -> Track:
 
 
 def _sums(values: tuple[Any, ...]) -> FuseSums:
-    observations, weight, best_quality, age, p_female, bins = values
+    observations, weight, best_quality, age, p_female, bins, *model = values  # the first release kept no model
     return FuseSums(
         observations=observations,
         weight=weight,
@@ -108,6 +108,7 @@ def _sums(values: tuple[Any, ...]) -> FuseSums:
         age=age,
         p_female=p_female,
         bins=struct.unpack(f"<{len(bins) // 4}f", bins),
+        model=model[0] if model else "",
     )
 
 

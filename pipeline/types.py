@@ -216,6 +216,7 @@ class Attributes:
 
     age_probs: Float32  # (n, 101): years 0..100, each row sums to 1
     gender_probs: Float32  # (n, 2): female, male
+    model: str = ""  # who says so: model, version and crop recipe, "face_attributes:1/tight-1"; of no crop: anything
 
     def __post_init__(self) -> None:
         check_array("age_probs", self.age_probs, (None, 101), np.float32)
@@ -237,6 +238,7 @@ class FuseSums:
     age: float = 0.0  # sum of weight x expected age, years
     p_female: float = 0.0  # sum of weight x P(female)
     bins: tuple[float, ...] = ()  # sum of weight x P(age bin); see stages/fuse.py for the edges
+    model: str = ""  # which models and versions judged, joined by "+" where one was replaced meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +321,7 @@ class Visit:
     quality: float  # 0..1, best crop
     first_box: tuple[int, int, int, int]  # xyxy, pixels
     last_box: tuple[int, int, int, int]
-    model: str  # name and version of the model, with its crop recipe
+    model: str  # name and version of the model that judged it, with its crop recipe; "none": no crop was good enough
     detector: str
 
     @property

@@ -65,7 +65,7 @@ def _face(
     rejected = "too_small" if gate.too_small(box) else gate.rejection(quality)
     sums = FuseSums()
     if rejected is None:
-        sums = add(sums, age_probs=observation[0], p_female=observation[1], quality=quality.value)
+        sums = add(sums, age_probs=observation[0], p_female=observation[1], quality=quality.value, model="")  # not shown
     labels = fuse(sums, gender_unknown=settings.gender_unknown, band_min_prob=settings.band_min_prob)
     left, top, right, bottom = (float(value) for value in box)
     return Face(xyxy=(left, top, right, bottom), score=score, quality=quality.value, rejected=rejected, labels=labels)

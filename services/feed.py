@@ -200,7 +200,7 @@ class Feeding:
     def _expire_during(self, feeding: Sequence[Future[None]]) -> None:
         while wait(feeding, timeout=self._expiry_s).not_done:
             with suppress(TransientError):  # what could not be deleted is tried again
-                self._column.log.expire()
+                self._column.expire()
 
     def interrupt(self) -> None:
         """Stop feeding, and end after the batch in hand; where there are cameras, after what they have sent: their visits end too."""

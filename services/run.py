@@ -82,7 +82,7 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
                 work()
             elapsed_s = time.monotonic() - began
         if not column.patiently(column.backlog):
-            column.log.clear()
+            column.clear()
         if options.profile:
             lanes = min(lanes_of(settings), len({feed.camera.partition for feed in feeds}))
             console.print(profile_table(progress.stage_s(), elapsed_s, lanes))

@@ -96,7 +96,7 @@ def _ends(log: LocalLog, column: ColumnStatus, now: datetime) -> dict[int, End]:
     for known in column.partitions:
         try:
             lag = lag_of(log, known.partition, known.position, now)
-            ends[known.partition] = End(offset=log.latest(known.partition), lag=lag)
+            ends[known.partition] = End(offset=log.offsets(known.partition).stop, lag=lag)
         except TransientError:
             continue
     return ends

@@ -157,6 +157,22 @@ class Column:
             holder=uuid5(NAMESPACE_URL, self.log.uid()),  # the log has one writer at a time: its lock excludes a second one
         )
 
+    def expire(self) -> None:
+        """Delete video that is older than its retention, also where no camera sends any; brokers do it by themselves.
+
+        Raises:
+            LogUnavailableError: A file cannot be deleted.
+        """
+        self.log.expire()
+
+    def clear(self) -> None:
+        """Delete all video, when everything is analysed: nobody need wait for its retention. Brokers keep others' too, and are left alone.
+
+        Raises:
+            LogUnavailableError: A file cannot be deleted.
+        """
+        self.log.clear()
+
     def keep_offsets(self) -> None:
         """Give no new record an offset that workers have passed: a power failure may have lost records that were committed."""
         registry = self.registry()
@@ -193,16 +209,25 @@ class Column:
         return PostgresReport(self.database)
 
 
+def open_log(place: Place, settings: Settings, clock: Clock, *, writes: bool) -> LocalLog:
+    """Open the segment log of a place.
+
+    Raises:
+        ConfigurationError: Another process writes, or it cannot be used so.
+        LogUnavailableError: There is none yet, or it cannot be used for now.
+    """
+    return LocalLog(place.log_path, clock=clock, limits=log_limits(settings) if writes else None)
+
+
 @contextmanager
 def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterator[Column]:
     """Open the log and the database of a place; one process at a time may write the log."""
     clock = SystemClock()
     with ExitStack() as stack:
-        limits = log_limits(settings) if writes_log else None
-        log = stack.enter_context(LocalLog(place.log_path, clock=clock, limits=limits))
+        log = stack.enter_context(open_log(place, settings, clock, writes=writes_log))
         database = Database(place.database_url, pool_size=max(settings.lanes, _CONNECTIONS) + 2)
         stack.callback(database.close)
-        log_id = register_log(database, log.uid(), [log.earliest(partition) for partition in range(log.partitions)])
+        log_id = register_log(database, log.uid(), [log.offsets(partition).start for partition in range(log.partitions)])
         column = Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
         if writes_log:
             column.keep_offsets()
@@ -217,7 +242,7 @@ def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[
         database = Database(place.database_url, pool_size=1)
         stack.callback(database.close)
         try:
-            log = stack.enter_context(LocalLog(place.log_path, clock=SystemClock()))
+            log = stack.enter_context(open_log(place, settings, SystemClock(), writes=False))
         except LogUnavailableError:
             log = None
         yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log
@@ -239,7 +264,7 @@ def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callabl
     """
     cv2.setNumThreads(1)  # the lanes are the parallelism
     classifier = load_classifier(settings)
-    engine = Engine(make_detector(settings, notice), classifier.name, settings, trace)
+    engine = Engine(make_detector(settings, notice), settings, trace)
     return Brain(engine=engine, classifier=classifier)
 
 

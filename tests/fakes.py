@@ -36,17 +36,16 @@ class MemoryLog:
     def uid(self) -> str:
         return "memory:1"
 
-    def earliest(self, partition: int) -> int:
-        del partition
-        return 0
+    def offsets(self, partition: int) -> range:
+        return range(len(self.partitions[partition]))
 
-    def latest(self, partition: int) -> int:
-        return len(self.partitions[partition])
+    def appended_us(self, partition: int, offset: int) -> int | None:
+        return _APPENDED_US if offset < len(self.partitions[partition]) else None
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
         del timeout_s
-        if not 0 <= offset <= self.latest(partition):
-            raise OffsetOutOfRangeError(partition, offset, 0, self.latest(partition))
+        if not 0 <= offset <= self.offsets(partition).stop:
+            raise OffsetOutOfRangeError(partition, offset, 0, self.offsets(partition).stop)
         taken: list[StoredRecord] = []
         for place, record in enumerate(self.partitions[partition][offset:], offset):
             if taken and sum(stored.record.size for stored in taken) + record.size > max_bytes:

@@ -105,4 +105,4 @@ class HueClassifier:
         hues = crops.reshape(len(crops), -1, 3).mean(axis=1).argmax(axis=1) if len(crops) else np.zeros(0, int)
         p_female = np.array(self.P_FEMALE, np.float32)[hues]
         age_probs = np.eye(101, dtype=np.float32)[np.array(self.AGES)[hues]]
-        return Attributes(age_probs=age_probs, gender_probs=np.stack([p_female, 1 - p_female], axis=1))
+        return Attributes(age_probs=age_probs, gender_probs=np.stack([p_female, 1 - p_female], axis=1), model="hues:1")

@@ -44,22 +44,18 @@ class HoledLog(MemoryLog):
     away: int = 0  # so many calls of latest fail from now on
     reads: Counter[tuple[int, int]] = field(default_factory=Counter)  # how often it was read from partition and offset
 
-    def earliest(self, partition: int) -> int:
-        del partition
-        return self.first
-
-    def latest(self, partition: int) -> int:
+    def offsets(self, partition: int) -> range:
         with self._lock:
             if self.away > 0:
                 self.away -= 1
                 raise LogUnavailableError("the log is away")
-        return super().latest(partition) + self.hole
+        return range(self.first, super().offsets(partition).stop + self.hole)
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
         self.reads[partition, offset] += 1
         if offset < self.first:
-            raise OffsetOutOfRangeError(partition, offset, self.first, self.latest(partition))
-        if super().latest(partition) < offset <= self.latest(partition):
+            raise OffsetOutOfRangeError(partition, offset, self.first, self.offsets(partition).stop)
+        if super().offsets(partition).stop < offset <= self.offsets(partition).stop:
             return []
         return super().read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
 
@@ -96,7 +92,7 @@ class Bench:
         return Equipment(
             log=self.log,
             facts=self.facts,
-            engine=Engine(HueDetector(), "hues:1", self.settings),
+            engine=Engine(HueDetector(), self.settings),
             classifier=self.classifier,
             settings=self.settings,
             clock=self.clock,

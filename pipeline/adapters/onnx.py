@@ -57,7 +57,7 @@ class OnnxClassifier:
         age = np.concatenate([np.zeros((0, 101), np.float32), *(part[0] for part in parts)])
         gender = np.concatenate([np.zeros((0, 2), np.float32), *(part[1] for part in parts)])
         try:
-            return Attributes(age_probs=age, gender_probs=gender)
+            return Attributes(age_probs=age, gender_probs=gender, model=self.name)
         except ValueError as error:
             raise ConfigurationError(
                 f"the model {self.name} is broken ({error}); install it again or choose another (HEADCOUNT_MODEL)"

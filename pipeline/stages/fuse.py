@@ -35,7 +35,7 @@ class Fused:
     gender: str = UNKNOWN
 
 
-def add(sums: FuseSums, *, age_probs: Float32, p_female: float, quality: float) -> FuseSums:
+def add(sums: FuseSums, *, age_probs: Float32, p_female: float, quality: float, model: str) -> FuseSums:
     """Add one observation to a track's sums.
 
     Args:
@@ -43,6 +43,7 @@ def add(sums: FuseSums, *, age_probs: Float32, p_female: float, quality: float) 
         age_probs: (101,) float32, years 0..100, sums to 1.
         p_female: 0..1.
         quality: Of the crop, above 0 to 1; its weight.
+        model: Who says so.
     """
     bins = np.add.reduceat(age_probs.astype(np.float64), BIN_EDGES[:-1]) * quality
     before = np.asarray(sums.bins or np.zeros(len(bins)), np.float64)
@@ -55,6 +56,7 @@ def add(sums: FuseSums, *, age_probs: Float32, p_female: float, quality: float) 
         p_female=sums.p_female + quality * p_female,
         # Rounded to 32 bits so that a state stays small; rounding at each step keeps it independent of the commits between.
         bins=tuple((before + bins).astype(np.float32).tolist()),
+        model=sums.model if model in sums.model.split("+") else f"{sums.model}+{model}".lstrip("+"),
     )
 
 

@@ -59,7 +59,7 @@ class _Observer:
         with suppress(LogUnavailableError):
             clock = SystemClock()
             with closing(LocalLog(self.column.data_dir / "log", clock=clock)) as log:
-                if not any(log.latest(partition) for partition in range(log.partitions)):
+                if not any(log.offsets(partition).stop for partition in range(log.partitions)):
                     return None
                 positions = self.column.ask("SELECT partition, next_offset FROM log_partition")
                 return max((lag_of(log, int(partition), int(offset), clock.now()).seconds for partition, offset in positions), default=0.0)

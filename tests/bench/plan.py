@@ -45,7 +45,7 @@ class Plan:
 def plan_of(segments: Sequence[Segment], settings: Settings, detector: Detector, classifier: Classifier) -> Plan:
     """Run the engine over a recording with its END, and decode it once more to tell which crops it has taken."""
     traces: list[FrameTrace] = []
-    engine = Engine(detector, classifier.name, settings, traces.append)
+    engine = Engine(detector, settings, traces.append)
     decoder = Decoder(DecodeOptions.of(settings.analysis_fps, settings.detect_side_px, settings.max_pixels))
     states: Mapping[UUID, CameraState] = {}
     plan = Plan()

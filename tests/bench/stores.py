@@ -103,6 +103,6 @@ def _write(file: FileIO, content: bytes) -> None:
 
 def _read(log: LocalLog) -> None:
     """Read as many records as are appended in a repeat."""
-    offset = log.latest(0) - _RECORDS
-    while offset < log.latest(0):
+    offset = log.offsets(0).stop - _RECORDS
+    while offset < log.offsets(0).stop:
         offset = log.read(0, offset, max_bytes=32 * 2**20, timeout_s=0.0)[-1].offset + 1

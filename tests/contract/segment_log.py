@@ -65,7 +65,7 @@ class SegmentLogContract(ABC):
 
     def test_an_empty_partition_begins_and_ends_at_the_same_offset(self, place: LogPlace) -> None:
         log = place.writer()
-        assert log.earliest(0) == log.latest(0) == 0
+        assert log.offsets(0).start == log.offsets(0).stop == 0
         assert list(log.read(0, 0, max_bytes=_MIB, timeout_s=self.timeout_s)) == []
 
     def test_records_come_back_whole_and_in_order(self, place: LogPlace) -> None:
@@ -81,7 +81,7 @@ class SegmentLogContract(ABC):
         assert [entry.record for entry in stored] == sent
         assert [entry.offset for entry in stored] == offsets == sorted(set(offsets))
         assert {entry.partition for entry in stored} == {1}
-        assert log.latest(1) == offsets[-1] + 1
+        assert log.offsets(1).stop == offsets[-1] + 1
 
     def test_partitions_are_independent(self, place: LogPlace) -> None:
         log = place.writer()
@@ -99,7 +99,7 @@ class SegmentLogContract(ABC):
     def test_the_end_is_empty_and_behind_it_is_out_of_range(self, place: LogPlace) -> None:
         log = place.writer()
         log.append(0, numbered(0))
-        end = log.latest(0)
+        end = log.offsets(0).stop
         assert list(log.read(0, end, max_bytes=_MIB, timeout_s=0.0)) == []
         with pytest.raises(OffsetOutOfRangeError) as raised:
             log.read(0, end + 1, max_bytes=_MIB, timeout_s=self.timeout_s)
@@ -131,6 +131,13 @@ class SegmentLogContract(ABC):
         assert second is not None
         assert to_us(datetime(2025, 1, 1, tzinfo=UTC)) < first <= second
 
+    def test_when_a_record_was_appended_can_be_asked_without_reading_it(self, place: LogPlace) -> None:
+        log = place.writer()
+        offsets = [log.append(0, numbered(number)) for number in range(3)]
+        stored = self.all_of(log)
+        assert [log.appended_us(0, offset) for offset in offsets] == [entry.appended_us for entry in stored]
+        assert log.appended_us(0, log.offsets(0).stop) is None
+
     def test_what_was_appended_survives_reopening(self, place: LogPlace) -> None:
         log = place.writer()
         uid, first = log.uid(), log.append(0, numbered(0))
@@ -148,7 +155,7 @@ class SegmentLogContract(ABC):
             offset = writer.append(0, numbered(number))
             assert self.all_of(reader, 0, offset)[0].record == numbered(number)
         assert reader.uid() == writer.uid()
-        assert reader.latest(0) == writer.latest(0)
+        assert reader.offsets(0).stop == writer.offsets(0).stop
 
     def test_threads_append_without_loss_each_in_its_order(self, place: LogPlace) -> None:
         log = place.writer()

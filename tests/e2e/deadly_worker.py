@@ -55,8 +55,8 @@ class Touchy:
 class TouchyEngine(Engine):
     """Tells its detector which record it looks at."""
 
-    def __init__(self, detector: Touchy, model: str, settings: Settings, it: tuple[int, int]) -> None:
-        super().__init__(detector, model, settings)
+    def __init__(self, detector: Touchy, settings: Settings, it: tuple[int, int]) -> None:
+        super().__init__(detector, settings)
         self._detector = detector
         self._it = it
 
@@ -70,7 +70,7 @@ def main(slot: str, partition: str, offset: str, does: str) -> None:
     settings = load_settings()
     classifier = load_classifier(settings)
     detector = Touchy(make_detector(settings, _say), does)
-    engine = TouchyEngine(detector, classifier.name, settings, (int(partition), int(offset)))
+    engine = TouchyEngine(detector, settings, (int(partition), int(offset)))
     drained = threading.Event()
     drained.set()
     with (

@@ -83,7 +83,7 @@ def real() -> Analysis:
 def hues() -> Analysis:
     """The analysis of people who are squares of one hue."""
     settings = load_settings()
-    return Analysis(Engine(HueDetector(), "hues:1", settings), HueClassifier(), settings)
+    return Analysis(Engine(HueDetector(), settings), HueClassifier(), settings)
 
 
 def assert_nothing_is_lost(plain: Counted, gated: Counted) -> None:

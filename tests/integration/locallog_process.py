@@ -17,7 +17,7 @@ def write(path: Path, count: int) -> None:
     """Append `count` records, tell each offset once it is acknowledged, and hold the log open until stdin ends."""
     log = LocalLog(path, clock=RealClock(), limits=LIMITS)
     for _ in range(count):
-        tell(log.append(0, numbered(log.latest(0), size=RECORD_BYTES)))
+        tell(log.append(0, numbered(log.offsets(0).stop, size=RECORD_BYTES)))
     sys.stdin.read()
 
 

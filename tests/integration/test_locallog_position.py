@@ -22,7 +22,7 @@ def test_the_writer_begins_where_the_database_is(tmp_path: Path, database_url: s
     execute(database, "UPDATE log_partition SET next_offset = 3 WHERE partition = 0")
     with open_column(place, Settings(), writes_log=True) as column:
         assert not column.backlog()
-        assert [column.log.latest(partition) for partition in range(column.log.partitions)][:3] == [3, 0, 0]
+        assert [column.log.offsets(partition).stop for partition in range(column.log.partitions)][:3] == [3, 0, 0]
         assert column.log.append(0, numbered(1)) == 3
         assert [stored.record for stored in read_all(column.log, 0, 3)] == [numbered(1)]
         assert column.backlog()

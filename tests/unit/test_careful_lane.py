@@ -46,7 +46,7 @@ class DeadlyEngine(Engine):
     """Dies of some records, and remembers what it has opened."""
 
     def __init__(self, settings: Settings, deadly: Collection[int]) -> None:
-        super().__init__(HueDetector(), "hues:1", settings)
+        super().__init__(HueDetector(), settings)
         self.opened: list[int] = []
         self._deadly = deadly
 

@@ -51,7 +51,7 @@ class Added:
 class Run:
     """Records through the engine, the states stored and loaded between batches as a database would."""
 
-    engine: Engine = field(default_factory=lambda: Engine(HueDetector(), "hues:1", SETTINGS))
+    engine: Engine = field(default_factory=lambda: Engine(HueDetector(), SETTINGS))
     stored: dict[UUID, bytes] = field(default_factory=dict)
     results: list[BatchResult] = field(default_factory=list)
     offset: int = 0
@@ -276,7 +276,7 @@ class FaultyDetector(HueDetector):
 
 
 def test_a_segment_that_makes_the_analysis_fail_is_set_aside_and_the_rest_goes_on(street: list[Segment]) -> None:
-    run = Run(engine=Engine(FaultyDetector(fails_at=12), "hues:1", SETTINGS)).batch(records(street))
+    run = Run(engine=Engine(FaultyDetector(fails_at=12), SETTINGS)).batch(records(street))
     (letter,) = run.dead_letters
     assert (letter.reason, letter.sequence) == ("analysis_error", 1)
     (minute,) = run.coverage().values()
@@ -288,12 +288,12 @@ def test_a_segment_that_makes_the_analysis_fail_is_set_aside_and_the_rest_goes_o
 def test_no_more_than_32_crops_of_a_track_are_classified_in_one_long_segment(tmp_path: Path) -> None:
     person = Person(hue=1, from_frame=0, to_frame=400, speed=0)
     patient = SETTINGS.model_copy(update={"poster_after_s": 600.0})
-    run = Run(engine=Engine(HueDetector(), "hues:1", patient)).batch(records(segments(tmp_path / "stays.mp4", [person], 400, CAMERA)))
+    run = Run(engine=Engine(HueDetector(), patient)).batch(records(segments(tmp_path / "stays.mp4", [person], 400, CAMERA)))
     assert [visit.observations for visit in run.visits] == [32]
 
 
 def test_a_poster_is_forgotten_when_the_picture_has_another_size(tmp_path: Path) -> None:
-    engine = Engine(HueDetector(), "hues:1", SETTINGS.model_copy(update={"poster_after_s": 1.0}))
+    engine = Engine(HueDetector(), SETTINGS.model_copy(update={"poster_after_s": 1.0}))
     still = Person(hue=1, from_frame=0, to_frame=30, speed=0)
     before = segments(tmp_path / "before.mp4", [still], 30, CAMERA)[:-1]
     after = segments(tmp_path / "after.mp4", [still], 10, CAMERA, size_wh=(400, 240))[:-1]

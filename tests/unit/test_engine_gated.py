@@ -41,7 +41,7 @@ class CountingDetector(HueDetector):
 
 def counting() -> tuple[Run, CountingDetector]:
     detector = CountingDetector()
-    return Run(engine=Engine(detector, "hues:1", SETTINGS)), detector
+    return Run(engine=Engine(detector, SETTINGS)), detector
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_frame_is_searched_once(street: list[Segment]) -> None:
 
 
 def test_a_detector_that_fails_while_the_gate_looks_sets_the_segment_aside(street: list[Segment]) -> None:
-    run = Run(engine=Engine(FaultyDetector(fails_at=3), "hues:1", SETTINGS))
+    run = Run(engine=Engine(FaultyDetector(fails_at=3), SETTINGS))
     run.batch(records([replace(segment, decode=Decode.GATED) for segment in street]))
     (letter,) = run.dead_letters
     assert (letter.reason, letter.sequence) == ("analysis_error", 1)
@@ -129,7 +129,7 @@ def test_a_detector_that_fails_while_the_gate_looks_sets_the_segment_aside(stree
 def test_one_whose_face_does_not_move_keeps_the_gate_open(tmp_path_factory: pytest.TempPathFactory) -> None:
     still = Person(hue=1, from_frame=0, to_frame=100, speed=0)
     items = segments(tmp_path_factory.mktemp("poster") / "poster.mp4", [still], 100, CAMERA)
-    engine = Engine(HueDetector(), "hues:1", SETTINGS.model_copy(update={"poster_after_s": 1.0}))
+    engine = Engine(HueDetector(), SETTINGS.model_copy(update={"poster_after_s": 1.0}))
     run = Run(engine=engine).batch(records([replace(segment, decode=Decode.GATED) for segment in items[:-1]]))
     assert decode_state(run.stored[CAMERA]).stills
     assert run.rejected["skipped"] == 0

@@ -114,6 +114,9 @@ class MemoryColumn:
     def registry(self) -> MemoryRegistry:
         return self.cameras
 
+    def expire(self) -> None:
+        self.log.expire()
+
     def feed(self, *paths: Path, expiry_s: float = 5.0) -> Feeding:
         """Feed the files to their end; return what became of them."""
         column, wanted = cast("Column", self), sources(*paths)

@@ -29,7 +29,7 @@ def ages(*weighted: tuple[int, float]) -> Float32:
 def observe(*observations: tuple[Float32, float, float]) -> FuseSums:
     sums = FuseSums()
     for age_probs, p_female, quality in observations:
-        sums = add(sums, age_probs=age_probs, p_female=p_female, quality=quality)
+        sums = add(sums, age_probs=age_probs, p_female=p_female, quality=quality, model="hues:1")
     return sums
 
 

@@ -64,7 +64,7 @@ def test_a_damaged_last_record_was_never_acknowledged_and_is_cut(tmp_path: Path)
     file.write_bytes(content)
     with LocalLog(tmp_path, clock=SteppedClock()) as reader:
         assert [stored.offset for stored in read_all(reader, 0)] == [0]
-        assert reader.latest(0) == 1
+        assert reader.offsets(0).stop == 1
         with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
             offsets = [log.append(0, numbered(number, size=5)) for number in (7, 8, 9)]  # shorter: the frames lie elsewhere now
         assert [reader.read(0, offset, max_bytes=1, timeout_s=0)[0].offset for offset in offsets] == [1, 2, 3]
@@ -77,7 +77,7 @@ def test_no_record_gets_an_offset_that_was_committed_before_a_power_failure(tmp_
         opened.truncate(file.stat().st_size // 3 * 2)
     committed = 3
     with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
-        assert log.latest(0) == 2
+        assert log.offsets(0).stop == 2
         log.advance(0, committed)
         assert list(log.read(0, committed, max_bytes=1, timeout_s=0)) == []
     with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
@@ -90,7 +90,7 @@ def test_no_record_gets_an_offset_that_was_committed_before_a_power_failure(tmp_
 def test_advancing_an_empty_partition_leaves_nothing_before_the_offset(tmp_path: Path) -> None:
     with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
         log.advance(0, 5)
-        assert log.earliest(0) == log.latest(0) == log.append(0, numbered(0)) == 5
+        assert log.offsets(0).start == log.offsets(0).stop == log.append(0, numbered(0)) == 5
 
 
 def test_advancing_is_the_writers(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_log_whose_only_record_was_torn_is_empty_again(tmp_path: Path) -> None
     (file,) = data_files(tmp_path)
     file.write_bytes(file.read_bytes()[:-1])
     with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as log:
-        assert log.earliest(0) == log.latest(0) == 0
+        assert log.offsets(0).start == log.offsets(0).stop == 0
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,11 +169,11 @@ def test_retention_by_size_deletes_the_oldest_of_all_partitions_first(tmp_path: 
             clock.step(0.1)
             log.append(number // 30, numbered(number, size=9000))
         assert sum(file.stat().st_size for partition in (0, 1) for file in data_files(tmp_path, partition)) <= 2**18 + 2**16
-        assert log.earliest(0) > log.earliest(1)
+        assert log.offsets(0).start > log.offsets(1).start
         with pytest.raises(OffsetOutOfRangeError) as raised:
             log.read(0, 0, max_bytes=1, timeout_s=0)
-        assert raised.value.earliest == log.earliest(0)
-        assert read_all(log, 0, log.earliest(0))[0].offset == log.earliest(0)
+        assert raised.value.earliest == log.offsets(0).start
+        assert read_all(log, 0, log.offsets(0).start)[0].offset == log.offsets(0).start
 
 
 def test_retention_by_age_reaches_a_quiet_partition_and_keeps_its_offset(tmp_path: Path) -> None:
@@ -185,10 +185,10 @@ def test_retention_by_age_reaches_a_quiet_partition_and_keeps_its_offset(tmp_pat
         clock.step(LIMITS.retention_s * 0.75)
         log.expire()
         assert [stored.offset for stored in read_all(log, 0, 1)] == [1]
-        assert log.earliest(0) == 1
+        assert log.offsets(0).start == 1
         clock.step(LIMITS.retention_s)
         log.expire()
-        assert log.earliest(0) == log.latest(0) == 2
+        assert log.offsets(0).start == log.offsets(0).stop == 2
         assert sum(file.stat().st_size for file in data_files(tmp_path)) == 0
     with LocalLog(tmp_path, clock=clock, limits=LIMITS) as log:
         assert log.append(0, numbered(2)) == 2
@@ -200,7 +200,7 @@ def test_appending_expires_other_partitions_now_and_then(tmp_path: Path) -> None
         log.append(0, numbered(0))
         clock.step(2 * LIMITS.retention_s)
         log.append(1, numbered(1))
-        assert log.earliest(0) == 1
+        assert log.offsets(0).start == 1
 
 
 def test_a_reopened_writer_expires_what_an_earlier_one_left(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_reopened_writer_expires_what_an_earlier_one_left(tmp_path: Path) -> N
     clock.step(2 * LIMITS.retention_s)
     with LocalLog(tmp_path, clock=clock, limits=LIMITS) as log:
         log.expire()
-        assert log.earliest(0) == log.latest(0) == 3
+        assert log.offsets(0).start == log.offsets(0).stop == 3
 
 
 def test_a_second_writer_is_refused_by_name_and_admitted_afterwards(tmp_path: Path) -> None:
@@ -227,10 +227,10 @@ def test_partitions_may_be_added_and_are_seen_by_readers_but_not_removed(tmp_pat
     reader = LocalLog(tmp_path, clock=SteppedClock())
     with LocalLog(tmp_path, clock=SteppedClock(), limits=replace(LIMITS, partitions=3)) as log:
         log.append(2, numbered(0))
-        assert reader.latest(2) == 1
+        assert reader.offsets(2).stop == 1
         assert reader.uid() == log.uid()
         with pytest.raises(ConfigurationError, match="partitions 0 to 2, not 3"):
-            reader.latest(3)
+            reader.offsets(3)
     with pytest.raises(ConfigurationError, match="HEADCOUNT_PARTITIONS to 3 or more"):
         LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS)
     assert reader.partitions == 3
@@ -283,14 +283,14 @@ def test_a_full_disk_leaves_nothing_half_and_the_log_goes_on(tmp_path: Path, sma
         assert data_files(tmp_path)[0].stat().st_size == before < small_disk
         retried = log.append(0, numbered(1, size=60_000))
         assert [stored.record for stored in read_all(log, 0)] == [numbered(0, size=60_000), numbered(1, size=60_000)]
-        assert retried == log.latest(0) - 1
+        assert retried == log.offsets(0).stop - 1
 
 
 def test_a_reader_waits_for_what_comes(tmp_path: Path) -> None:
     class AppendsWhenSleptOn(SteppedClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
-            if self.monotonic() >= 1 and writer.latest(0) == 0:
+            if self.monotonic() >= 1 and writer.offsets(0).stop == 0:
                 writer.append(0, numbered(5))
 
     with LocalLog(tmp_path, clock=SteppedClock(), limits=LIMITS) as writer:

@@ -44,10 +44,10 @@ def test_what_is_kept_is_the_end_of_what_was_acknowledged(tmp_path_factory: pyte
             if kind == "tear":
                 _tear(path, amount)
             log = LocalLog(path, clock=clock, limits=LIMITS)
-        kept = {stored.offset: int(dict(stored.record.headers)["number"]) for stored in read_all(reader, 0, reader.earliest(0))}
+        kept = {stored.offset: int(dict(stored.record.headers)["number"]) for stored in read_all(reader, 0, reader.offsets(0).start)}
         assert list(kept.items()) == list(acknowledged.items())[len(acknowledged) - len(kept) :]
-        assert reader.latest(0) == log.latest(0) > max(acknowledged, default=-1)
-        assert reader.earliest(0) == next(iter(kept), log.latest(0))
+        assert reader.offsets(0).stop == log.offsets(0).stop > max(acknowledged, default=-1)
+        assert reader.offsets(0).start == next(iter(kept), log.offsets(0).stop)
     log.close()
 
 

@@ -151,11 +151,11 @@ def test_a_log_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     before = metered("headcount_log_unavailable_total")
     limits = LogLimits(partitions=1, retention_s=60, max_bytes=2**20, max_record_bytes=2**10)
     with LocalLog(tmp_path / "log", clock=SteppedClock(), limits=limits) as log:
-        log.latest(0)
+        log.offsets(0)
         assert metered("headcount_log_unavailable_total") == before
         shutil.rmtree(tmp_path / "log")
         with pytest.raises(LogUnavailableError):
-            log.latest(0)
+            log.offsets(0)
     assert metered("headcount_log_unavailable_total") == before + 1
 
 

@@ -13,7 +13,7 @@ from pipeline.adapters.locallog.identity import Identity, partition_folder
 from pipeline.adapters.locallog.reader import PartitionReader
 from pipeline.adapters.locallog.retention import delete_aged, delete_all, delete_surplus
 from pipeline.adapters.locallog.writer import PartitionWriter, Rolling
-from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError
+from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.metrics import LOG_UNAVAILABLE
 from pipeline.types import to_us
 
@@ -103,17 +103,19 @@ class LocalLog:
         """Return "local:<uuid>"."""
         return self._identity.uid
 
-    def earliest(self, partition: int) -> int:
-        """Return the offset of the oldest record that is still there; `latest` where there is none."""
+    def offsets(self, partition: int) -> range:
+        """Return the offsets from the oldest record that is still there up to the next one's."""
         reader = self._reader(partition)
         with self._explained():
-            return reader.earliest()
+            return range(reader.earliest(), reader.latest())
 
-    def latest(self, partition: int) -> int:
-        """Return the offset that the next record will get or exceed."""
-        reader = self._reader(partition)
-        with self._explained():
-            return reader.latest()
+    def appended_us(self, partition: int, offset: int) -> int | None:
+        """Return when the first record at or after `offset` was appended, UTC microseconds; reads it."""
+        try:
+            oldest = next(iter(self.read(partition, offset, max_bytes=1, timeout_s=0.0)), None)
+        except OffsetOutOfRangeError as error:  # retention was faster
+            return self.appended_us(partition, error.earliest) if offset < error.earliest else None
+        return None if oldest is None else oldest.appended_us
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
         """Return records from `offset` on, in order; looks again and again until `timeout_s` is over.
@@ -122,7 +124,7 @@ class LocalLog:
         frame itself, its offset is missing.
 
         Raises:
-            OffsetOutOfRangeError: `offset` is below `earliest` or above `latest`.
+            OffsetOutOfRangeError: `offset` is below the oldest record's or beyond the next one's.
             LogUnavailableError: The log cannot be read for now.
         """
         reader = self._reader(partition)
