@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -11,7 +10,7 @@ import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -19,10 +18,9 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError, HungError
-from pipeline.settings import load_settings
+from services.options import AsJson, DatabaseUrl, DataDir, DetectorName, settings_from, write_json
 
 if TYPE_CHECKING:
-    from pipeline.settings import Settings
     from services.run import RunOutcome
 
 # The commands import what they need when they run: --help must not wait for the models' libraries (PLC0415).
@@ -55,13 +53,6 @@ _Decode = Annotated[
     Literal["all", "gated", "keyframes"] | None,
     typer.Option("--decode", help="How much of the video is decoded from now on; else as before, a new camera as HEADCOUNT_DECODE says."),
 ]
-_DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept (HEADCOUNT_DATA_DIR).")]
-_DatabaseUrl = Annotated[
-    str | None,
-    typer.Option("--database-url", help="Your own PostgreSQL; the variable HEADCOUNT_DATABASE_URL keeps a password out of sight."),
-]
-_Detector = Annotated[str | None, typer.Option("--detector", help="auto, yunet, mtcnn or haar (HEADCOUNT_DETECTOR).")]
-_Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, and nothing else there.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -81,14 +72,14 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     pace: _Pace = False,
     decode: _Decode = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep rows and positions in the data folder, not only for this run.")] = False,
-    data_dir: _DataDir = None,
-    database_url: _DatabaseUrl = None,
-    detector: _Detector = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    detector: DetectorName = None,
     ray: Annotated[
         bool | None, typer.Option("--ray/--no-ray", help="Workers under Ray, one for each core; or one in this process (HEADCOUNT_RAY).")
     ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the workers' time went, by stage.")] = False,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count the visits in videos and cameras, from source to database, and print them."""
     from services.demo_run import run_demo  # noqa: PLC0415
@@ -100,7 +91,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
     if demo and (name or start or pace or decode or fps != 1.0):
         raise typer.BadParameter("--demo takes no --name, --fps, --start, --pace or --decode: its clip is made and counted as it is")
-    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector, ray=ray)
+    settings = settings_from(data_dir=data_dir, database_url=database_url, detector=detector, ray=ray)
     console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
@@ -111,7 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
         outcome = run_column(settings, feed, console, RunOptions(kept=kept, profile=profile))
     if as_json:
-        _write_json(outcome.report.document())
+        write_json(outcome.report.document())
     elif outcome.report.totals.segments or not outcome.failures:
         console = Console(highlight=False)
         outcome.report.print(console)
@@ -130,8 +121,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
     start: _Start = None,
     pace: _Pace = False,
     decode: _Decode = None,
-    data_dir: _DataDir = None,
-    database_url: _DatabaseUrl = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Carry videos and cameras into the segment log, for workers to analyse."""
     from services.feed import FeedOptions  # noqa: PLC0415
@@ -139,7 +130,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     if not sources:
         raise typer.BadParameter("name a SOURCE")
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
     options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
     raise typer.Exit(carry(settings, options, Console(highlight=False)))
 
@@ -163,14 +154,14 @@ def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
     metrics_port: Annotated[
         int | None, typer.Option("--metrics-port", min=1, max=65535, help="Serve /metrics there, on the loopback (HEADCOUNT_METRICS_PORT).")
     ] = None,
-    data_dir: _DataDir = None,
-    database_url: _DatabaseUrl = None,
-    detector: _Detector = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    detector: DetectorName = None,
 ) -> None:
     """Analyse what is in the segment log, beside other workers, until it is stopped."""
     from services.worker import WorkOptions, work  # noqa: PLC0415
 
-    settings = _settings(data_dir=data_dir, database_url=database_url, detector=detector, metrics_port=metrics_port)
+    settings = settings_from(data_dir=data_dir, database_url=database_url, detector=detector, metrics_port=metrics_port)
     work(settings, Console(stderr=True, highlight=False), WorkOptions(slot=slot, until_end=until_end, address=address))
 
 
@@ -180,17 +171,17 @@ def analyze(
     out: Annotated[
         Path | None, typer.Option("--out", help="Draw boxes and labels: a .png or .jpg of a picture, an .mp4 of a video.")
     ] = None,
-    data_dir: _DataDir = None,
-    detector: _Detector = None,
-    as_json: _Json = False,
+    data_dir: DataDir = None,
+    detector: DetectorName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find the faces of one picture or follow those of one video, without a database."""
     from services.analyze import analyze as look  # noqa: PLC0415
 
-    settings = _settings(data_dir=data_dir, detector=detector)
+    settings = settings_from(data_dir=data_dir, detector=detector)
     document = look(path, out, settings, Console(stderr=as_json, highlight=False))
     if as_json:
-        _write_json(document)
+        write_json(document)
 
 
 @app.command(epilog="Example: headcount status --minutes 30")
@@ -198,18 +189,18 @@ def status(
     minutes: Annotated[
         int, typer.Option("--minutes", min=1, max=60, help="Minutes of the cameras' own time to look at, up to the newest with coverage.")
     ] = 10,
-    data_dir: _DataDir = None,
-    database_url: _DatabaseUrl = None,
-    as_json: _Json = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show who works on which partition, the lag, the cameras' last minutes, and what was not used."""
     from services.status import look  # noqa: PLC0415
     from services.status_tables import print_status  # noqa: PLC0415
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
     found = look(settings, Console(stderr=True, highlight=False).print, minutes=minutes)
     if as_json:
-        _write_json(found.document())
+        write_json(found.document())
     else:
         print_status(found, Console(highlight=False))
 
@@ -217,22 +208,22 @@ def status(
 @app.command(epilog='Example: headcount sql -- --command "SELECT * FROM visits"')
 def sql(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- PSQL…]", help="Arguments for psql.")] = None,
-    data_dir: _DataDir = None,
-    database_url: _DatabaseUrl = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Open a SQL shell on the kept rows; starts the embedded database where it is not running."""
     from services.sql import shell  # noqa: PLC0415
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
     raise typer.Exit(shell(settings, arguments or [], Console(stderr=True, highlight=False).print))
 
 
 @app.command(epilog="Example: headcount doctor")
-def doctor(data_dir: _DataDir = None, database_url: _DatabaseUrl = None) -> None:
+def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Say what is there and what is missing on this machine."""
     from services.doctor import examine  # noqa: PLC0415
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
     raise typer.Exit(examine(settings, Console(highlight=False)))
 
 
@@ -266,21 +257,8 @@ def _end_at_once(error: HungError) -> NoReturn:
     os._exit(error.exit_code)
 
 
-def _settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each override is validated by its field
-    """Read the settings and log as they say."""
-    from services.logs import configure  # noqa: PLC0415
-
-    settings = load_settings(**overrides)
-    configure(settings)
-    return settings
-
-
 def _utc(instant: datetime | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
-
-
-def _write_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
 def _say_what_was_kept(outcome: RunOutcome, console: Console, *, sql_options: list[str]) -> None:
