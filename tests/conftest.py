@@ -15,18 +15,19 @@ import structlog
 from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 from pipeline.adapters.postgres.migrate import migrate
+from tests.servers.postgres import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEMPLATE = "migrated"
-
+pytest_plugins = ["tests.servers.fixtures"]
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())  # what is logged is shown where a test fails
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-minutes", type=float, default=0.0, help="kill a column's processes for so long; 0: each kind once")
     parser.addoption("--chaos-seed", type=int, help="kill in this order again")
+    parser.addoption("--outage-seconds", type=float, default=8.0, help="how long brokers, Triton and ingest are away")
 
 
 @pytest.fixture(scope="session")
