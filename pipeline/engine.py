@@ -46,6 +46,8 @@ class Take:
     observations: tuple[Observation, ...] = ()
     tally: Tally = field(default_factory=Tally)
     dead_letters: tuple[DeadLetter, ...] = ()
+    stored: StoredRecord | None = None  # the record, where it gave a dead letter
+    used: bool = False  # its video was analysed, all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,16 @@ class Seen:
         """The crops to classify, (n, 112, 112, 3) uint8 RGB, in the order in which `conclude` wants the answers."""
         pixels = [observation.crop for take in self.takes for observation in take.observations]
         return np.stack(pixels) if pixels else np.zeros((0, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
+
+    @property
+    def set_aside(self) -> tuple[tuple[StoredRecord, DeadLetter], ...]:
+        """The records that gave dead letters, for the shelf."""
+        return tuple((take.stored, letter) for take in self.takes if take.stored is not None for letter in take.dead_letters)
+
+    @property
+    def outcomes(self) -> tuple[DeadLetter | None, ...]:
+        """What became of each record with video, in their order: why it could not be used; None: it could."""
+        return tuple(next(iter(take.dead_letters), None) for take in self.takes if take.used or take.dead_letters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +161,7 @@ class Engine:
             segment = to_segment(stored.record)
         except InvalidRecordError as error:
             letter = DeadLetter(partition=stored.partition, offset=stored.offset, reason=error.reason)
-            return Take(camera_id=None, dead_letters=(letter,)), None
+            return Take(camera_id=None, dead_letters=(letter,), stored=stored), None
         take = Take(camera_id=segment.camera_id)
         state = states.get(segment.camera_id)
         if state is not None and state.session == segment.session and segment.sequence <= state.sequence:
@@ -165,7 +177,7 @@ class Engine:
             take.closed += closed
             return take, replace(state, last_us=max(state.last_us, segment.captured_us - 1))
         if not opened:
-            take.dead_letters = (_letter(stored, segment, "killed_worker"),)
+            take.stored, take.dead_letters = stored, (_letter(stored, segment, "killed_worker"),)
             return take, state
         return take, self._look(take, state, segment, stored)
 
@@ -188,13 +200,14 @@ class Engine:
             view = self._watch.look(state, segment)
         except Exception:  # noqa: BLE001 - nothing that a segment holds may end the worker and all of its partitions
             _log.exception("analysis_error", camera_id=str(segment.camera_id), partition=stored.partition, offset=stored.offset)
-            take.dead_letters += (_letter(stored, segment, "analysis_error"),)
+            take.stored, take.dead_letters = stored, (_letter(stored, segment, "analysis_error"),)
             return state
         take.closed += view.closed
         take.observations = view.observations
         take.tally.merge(view.tally)
         if view.fault is not None:
-            take.dead_letters += (_letter(stored, segment, view.fault),)
+            take.stored, take.dead_letters = stored, (_letter(stored, segment, view.fault),)
+        take.used = view.fault is None
         return view.state
 
     def _settle(self, take: Take, sums: Mapping[UUID, FuseSums], tally: Tally) -> list[Visit]:

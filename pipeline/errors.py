@@ -7,7 +7,8 @@ HeadcountError
 │   └── ClusterLostError     build the cluster anew: its workers are gone
 ├── InvalidRecordError      dead-letter it: the data is at fault
 ├── ConfigurationError      exit 2: the user must change something
-│   └── SourceError         a camera, file or folder cannot be used
+│   ├── SourceError         a camera, file or folder cannot be used
+│   └── TooManyDeadLettersError  so many records in a row cannot be used that not they are at fault
 ├── FencedError             another process holds the claim: drop what is in hand
 │   └── SupersededError     another incarnation took this worker's slot: exit
 ├── LogReplacedError        the log was made anew under its name: open everything anew
@@ -68,6 +69,10 @@ class SourceError(ConfigurationError):
         super().__init__(message)
         self.kind = kind
         self.exit_code = 1 if kind in self.MACHINE_KINDS else 2
+
+
+class TooManyDeadLettersError(ConfigurationError):
+    """Records of several cameras in a row cannot be used: the sender or this version is at fault, and going on would lose them."""
 
 
 class FencedError(HeadcountError):

@@ -6,14 +6,24 @@ import itertools
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from pipeline.caution import Caution
 from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, OffsetOutOfRangeError, TransientError
-from pipeline.metrics import CAREFUL_RECORDS, CROPS_CLASSIFIED, Stage, count_read, timed
+from pipeline.metrics import (
+    CAREFUL_RECORDS,
+    CROPS_CLASSIFIED,
+    DEAD_LETTERS_KEPT,
+    DEAD_LETTERS_NOT_KEPT,
+    Stage,
+    count_read,
+    timed,
+)
 from pipeline.state import decode_state
+from pipeline.streak import Streak
 from pipeline.turns import Turns
 from pipeline.types import BatchResult, LogGap
 
@@ -22,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
-    from pipeline.engine import Engine
-    from pipeline.ports import Classifier, Clock, Facts, SegmentLog
+    from pipeline.engine import Engine, Seen
+    from pipeline.ports import Classifier, Clock, DeadLetterShelf, Facts, SegmentLog
     from pipeline.settings import Settings
     from pipeline.types import Attributes, CameraState, Claim, StoredRecord, UInt8
 
@@ -33,6 +43,7 @@ _log = structlog.get_logger()
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _TOLD_S = 1.0  # before this pause the user is told
 _READ_TIMEOUT_S = 1.0  # what lies in the log comes at once; what does not come in this time is a hole
+_LONGEST_TRAIL = 1000  # dead letters that a new claim looks back at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class Equipment:
     """What every lane of a worker works with."""
 
     log: SegmentLog
+    shelf: DeadLetterShelf
     facts: Facts
     engine: Engine
     classifier: Classifier
@@ -49,6 +61,7 @@ class Equipment:
     at: Callable[[str], None] = lambda _: None  # told each point at which a crash is interesting; tests stop there
     notice: Callable[[str], None] = lambda _: None  # told in a line what is waited for
     turns: Turns = field(default_factory=Turns)
+    streak: Streak = field(default_factory=Streak)
     beat: Callable[[], None] = lambda: None  # told at each record and each try: the lane gets on
 
 
@@ -97,6 +110,7 @@ class Lane:
             FencedError: The claim is another's; the lane must be dropped.
             TransientError: Stopped while the outside world was away; nothing is lost.
             OffsetOutOfRangeError: The log is shorter than what was committed: it is not the log that we know.
+            TooManyDeadLettersError: So many records in a row cannot be used that they are not at fault; the batch is not stored.
         """
         self._load()
         gaps = self._fill()
@@ -114,6 +128,8 @@ class Lane:
             answers = self._patiently(lambda: self._classify(seen.crops))
             conclusion = self._with.engine.conclude(seen, answers, gaps)
             to_offset = max(seen.next_offset, *(gap.to_offset for gap in gaps), self.claim.next_offset)
+            self._with.streak.check(seen.outcomes, self.claim.partition, self._with.settings.dead_letters_in_a_row)
+            self._shelve(seen)
             self._with.at("before_commit")
             if not self._commit(to_offset, conclusion.result):
                 self._acquit()
@@ -123,10 +139,24 @@ class Lane:
         except Exception:
             self._acquit()
             raise
+        self._with.streak.store(seen.outcomes, self.claim.partition)
         CROPS_CLASSIFIED.inc(len(seen.crops))
         self._with.at("after_commit")
         self._states = dict(conclusion.states)
         return conclusion.result
+
+    def _shelve(self, seen: Seen) -> None:
+        """Keep the bytes of what could not be used, before the commit that passes it; where that cannot be, its reason has to do."""
+        for stored, letter in seen.set_aside:
+            try:
+                self._patiently(partial(self._with.shelf.keep, stored, letter.reason))
+            except TransientError:
+                raise
+            except HeadcountError as error:
+                DEAD_LETTERS_NOT_KEPT.inc()
+                _log.warning("dead_letter_not_kept", partition=stored.partition, offset=stored.offset, error=str(error))
+            else:
+                DEAD_LETTERS_KEPT.inc()
 
     def _write_down_suspect(self) -> None:
         """In careful mode, store which record is opened next; one without video kills nobody."""
@@ -155,6 +185,8 @@ class Lane:
     def _load(self) -> None:
         if self._states is None:
             stored = self._patiently(lambda: self._with.facts.load(self.claim))
+            trail = self._patiently(lambda: self._with.facts.trail(self.claim, _LONGEST_TRAIL))
+            self._with.streak.resume(self.claim.partition, trail)
             self._states = {camera_id: decode_state(data) for camera_id, data in stored.items()}
 
     def _fill(self) -> tuple[LogGap, ...]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import TYPE_CHECKING, Self
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,23 @@ class Scaling(StrEnum):
 
     UP = "up"
     DOWN = "down"
+
+
+class Outcome(StrEnum):
+    """What became of a request to Triton."""
+
+    OK = "ok"
+    AWAY = "away"  # no answer
+    NOT_SERVED = "not_served"
+    REFUSED = "refused"
+
+
+class BreakerState(StrEnum):
+    """Whether Triton is asked."""
+
+    CLOSED = "closed"  # it is
+    HALF_OPEN = "half_open"  # by one, who tries for all
+    OPEN = "open"  # not now
 
 
 # A worker. What an analysis gives is counted after its commit: what was refused is not.
@@ -87,6 +104,20 @@ DEAD_LETTERS = Counter(
     "headcount_dead_letters_total",
     "Records, or the rest of one, that could not be analysed, by reason. Expected 0: their coordinates are in the table dead_letter.",
     ["reason"],
+)
+DEAD_LETTERS_KEPT = Counter(
+    "headcount_dead_letters_kept_total",
+    "Dead letters whose bytes were put on the shelf, for headcount deadletters extract. Moves with the dead letters; look at those.",
+)
+DEAD_LETTERS_NOT_KEPT = Counter(
+    "headcount_dead_letters_not_kept_total",
+    "Dead letters whose bytes could not be put on the shelf; reason and place are stored all the same. "
+    "Expected 0: the log says why, event dead_letter_not_kept.",
+)
+DEAD_LETTER_STREAK = Gauge(
+    "headcount_dead_letter_streak",
+    "Records with video in a row that could not be used. "
+    "Grows: a camera, or whoever sends, is broken; at HEADCOUNT_DEAD_LETTERS_IN_A_ROW, of several cameras, the worker stops.",
 )
 LOST_OFFSETS = Counter(
     "headcount_lost_offsets_total",
@@ -144,6 +175,28 @@ STAGE_SECONDS = Counter(
     ["stage"],
 )
 
+# A worker whose model runs at Triton.
+
+TRITON_REQUESTS = Counter(
+    "headcount_triton_requests_total",
+    "Inferences that Triton was asked for, by outcome. away moves: it does not answer, see its log; refused: see the worker's error.",
+    ["outcome"],
+)
+TRITON_REQUEST_SECONDS = Histogram(
+    "headcount_triton_request_seconds",
+    "Seconds that Triton took for each of them. Grows: it has too little to run on, or too many workers ask it.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+)
+TRITON_IN_FLIGHT = Gauge(
+    "headcount_triton_requests_in_flight",
+    "Inferences that are under way. Always HEADCOUNT_TRITON_IN_FLIGHT: lanes wait for their turn, Triton is too slow.",
+)
+TRITON_BREAKER = Gauge(
+    "headcount_triton_breaker",
+    "1 at the state in which the circuit breaker is. open or half_open for long: Triton is away, partitions wait, nothing is lost.",
+    ["state"],
+)
+
 # Ingest.
 
 INGESTED_SEGMENTS = Counter(
@@ -185,6 +238,25 @@ CLOCK_CORRECTION_SECONDS = Counter(
     "Seconds by which capture times of live cameras were moved against the cameras' own clocks. Grows slowly with their drift; "
     "jumps: a camera's clock was set.",
 )
+SPOOL_BYTES = Gauge(
+    "headcount_spool_bytes",
+    "Bytes of live video that wait on disk to be sent, by camera. Grows: the log or the database is away, see docs/operations.md.",
+    ["camera"],
+)
+SPOOL_RECORDS = Gauge(
+    "headcount_spool_records",
+    "Records of live video that are not acknowledged, by camera. 0 or 1 is usual; grows: the log or the database is away or slow.",
+    ["camera"],
+)
+SPOOL_DROPPED = Counter(
+    "headcount_spool_dropped_total",
+    "Records of live video that were dropped before they were sent, by camera and reason. Expected 0: video is lost, see docs/operations.md.",
+    ["camera", "reason"],
+)
+CAPTURE_TIMES_REFUSED = Counter(
+    "headcount_capture_times_refused_total",
+    "Live segments whose capture time cannot be: far in the past, or in the future. Moves: set the clock of this machine right (NTP).",
+)
 
 # The supervisor of the workers, and the embedded server.
 
@@ -216,6 +288,8 @@ for _reason in Replacement:
     WORKERS_REPLACED.labels(_reason)
 for _direction in Scaling:
     SCALE_CHANGES.labels(_direction)
+for _outcome in Outcome:
+    TRITON_REQUESTS.labels(_outcome)
 
 
 class timed:  # noqa: N801 - reads as a verb: `with timed(Stage.DECODE):`
@@ -303,3 +377,26 @@ def show_workers(*, wanted: int, running: int) -> None:
     """Show how many workers there should be, and how many answer."""
     WORKERS_WANTED.set(wanted)
     WORKERS_RUNNING.set(running)
+
+
+def show_spool(camera: str, *, records: int, size: int) -> None:
+    """Show how much of a live camera is not acknowledged, and how many bytes of it lie on disk."""
+    SPOOL_RECORDS.labels(camera).set(records)
+    SPOOL_BYTES.labels(camera).set(size)
+
+
+def spool_dropped(camera: str, reason: str) -> None:
+    """Count a record of a live camera that was dropped before it was sent."""
+    SPOOL_DROPPED.labels(camera, reason).inc()
+
+
+def count_inference(outcome: Outcome, seconds: float) -> None:
+    """Count a request to Triton and the time that it took."""
+    TRITON_REQUESTS.labels(outcome).inc()
+    TRITON_REQUEST_SECONDS.observe(seconds)
+
+
+def show_breaker(state: BreakerState) -> None:
+    """Show in which state the circuit breaker before Triton is."""
+    for each in BreakerState:
+        TRITON_BREAKER.labels(each).set(each is state)

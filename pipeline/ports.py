@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pipeline.health import Health
-    from pipeline.types import Attributes, BatchResult, Camera, Claim, Decode, Detections, Record, Segment, StoredRecord, UInt8
+    from pipeline.types import Attributes, BatchResult, Camera, Claim, DeadLetter, Decode, Detections, Record, Segment, StoredRecord, UInt8
 
 
 class Clock(Protocol):
@@ -126,6 +126,11 @@ class SegmentSource(Protocol):
     @property
     def session(self) -> int | None:
         """The session that the content itself gives (a file), or None: the lease gives it (a live camera)."""
+        ...
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether nothing is lost while it is not read: a recording. Of an address it is known with its first segment."""
         ...
 
     def segments(self, position: SourcePosition) -> Iterator[Segment]:
@@ -251,6 +256,15 @@ class Facts(Protocol):
 
     def load(self, claim: Claim) -> Mapping[UUID, bytes]:
         """Return the serialised camera states of the claim's partition."""
+        ...
+
+    def trail(self, claim: Claim, most: int) -> Sequence[DeadLetter]:
+        """Return the dead letters of the offsets directly before the claim's position, without an offset between that gave none.
+
+        Args:
+            claim: At its position.
+            most: At most so many, the newest.
+        """
         ...
 
     def suspect(self, claim: Claim, offset: int, count: int) -> Claim:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pipeline.errors import DatabaseUnavailableError, FencedError, HungError, SupersededError, TransientError
+from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, HungError, SupersededError, TransientError
 from pipeline.lag import lag_of
 from pipeline.lane import Lane
 from pipeline.metrics import PARTITIONS_HELD, count_batch, hide_lag, show_lag
@@ -64,17 +64,15 @@ class Worker:
 
         Raises:
             SupersededError: A newer incarnation runs in this slot; the process must exit.
-            ConfigurationError: The model is broken.
+            ConfigurationError: The model is broken, or too many records in a row cannot be used.
             HungError: A lane did not stop in time; the process must be ended without waiting for its thread.
         """
-        with self._renewing() as renewing, self._pool() as pool:
-            with self._stopping():
-                while not (self._with.stop.is_set() or self._superseded.is_set() or renewing.done()):
-                    self._tick(pool)
-                    if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
-                        break
-                    self._with.stop.wait(_TICK_S)
-            self._give_back()
+        with self._renewing() as renewing, self._pool() as pool, self._giving_back(), self._stopping():
+            while not (self._with.stop.is_set() or self._superseded.is_set() or renewing.done()):
+                self._tick(pool)
+                if until_end is not None and until_end.is_set() and self._idle() and self._acquire():
+                    break
+                self._with.stop.wait(_TICK_S)
         if self._superseded.is_set():
             raise SupersededError("another worker was started in this slot; this one has given way")
 
@@ -102,6 +100,18 @@ class Worker:
             if hung:
                 numbers = ", ".join(map(str, hung))
                 raise HungError(f"partition {numbers} did not stop within {self._with.settings.stop_timeout_s:g} s; start the worker again")
+
+    @contextmanager
+    def _giving_back(self) -> Iterator[None]:
+        """Give the partitions back after the block; also where it ends with an error of ours, for that is not the death of a worker."""
+        try:
+            yield
+        except HeadcountError:
+            self._running = {partition: run for partition, run in self._running.items() if not run[1].done()}
+            self._give_back()
+            raise
+        self._collect()
+        self._give_back()
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
@@ -198,7 +208,6 @@ class Worker:
 
     def _give_back(self) -> None:
         """Give back the partitions whose lanes have stopped."""
-        self._collect()
         PARTITIONS_HELD.set(0)
         for partition, lane in self._lanes.items():
             hide_lag(partition)

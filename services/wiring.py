@@ -16,6 +16,7 @@ import cv2
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.locallog import LocalLog, LogLimits
+from pipeline.adapters.locallog.shelf import LocalShelf
 from pipeline.adapters.onnx import OnnxClassifier
 from pipeline.adapters.postgres.claims import PostgresClaims, enrol
 from pipeline.adapters.postgres.database import Database
@@ -29,10 +30,11 @@ from pipeline.adapters.postgres.status import PostgresStatus
 from pipeline.adapters.ray import RayCrew
 from pipeline.adapters.runtimes import runtime
 from pipeline.engine import Engine
-from pipeline.errors import DatabaseUnavailableError, LogUnavailableError
+from pipeline.errors import DatabaseUnavailableError, HeadcountError, HungError, LogUnavailableError
 from pipeline.lag import lag_of
 from pipeline.lane import Equipment
 from pipeline.resources import resource
+from pipeline.spool import SpoolLimits
 from pipeline.types import Decode
 from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.adapters.ray import Begin
-    from pipeline.ports import Classifier, Clock
+    from pipeline.ports import Classifier, Clock, DeadLetterShelf
     from pipeline.settings import Settings
     from pipeline.types import BatchResult, Lag
     from pipeline.vitals import Vitals
@@ -83,6 +85,11 @@ class Place:
     database_url: str = field(repr=False)  # holds a password
     log_path: Path
     kept: bool  # False: gone with the run
+
+    @property
+    def spool_path(self) -> Path:
+        """Where live video waits that is not in the log yet."""
+        return self.log_path.with_name("spool") if self.kept else self.log_path / "spool"
 
 
 @contextmanager
@@ -124,6 +131,12 @@ def _passing_place(server: EmbeddedPostgres, settings: Settings, stack: ExitStac
 def _drop(server: EmbeddedPostgres, name: str) -> None:
     with suppress(DatabaseUnavailableError):  # the next one to start the server drops it
         server.drop_database(name)
+
+
+def spool_limits(place: Place, settings: Settings) -> SpoolLimits:
+    """Return what the spools of live cameras keep to."""
+    max_age_s = settings.retention_minutes * 60
+    return SpoolLimits(folder=place.spool_path, max_bytes=settings.spool_max_bytes, max_age_s=max_age_s)
 
 
 def log_limits(settings: Settings) -> LogLimits:
@@ -287,6 +300,26 @@ class Told:
 
 
 @contextmanager
+def _leaving(claims: PostgresClaims) -> Iterator[None]:
+    """Give the slot back after the block; not where a lane hangs or a bug ends it, for then the claims count as those of the dead."""
+    try:
+        yield
+    except HungError:
+        raise
+    except HeadcountError:
+        with suppress(DatabaseUnavailableError):
+            claims.leave()
+        raise
+    with suppress(DatabaseUnavailableError):  # the slot lapses by itself
+        claims.leave()
+
+
+def make_shelf(column: Column) -> DeadLetterShelf:
+    """Return where the bytes of a column's dead letters are kept."""
+    return LocalShelf(column.log)
+
+
+@contextmanager
 def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: str, told: Told) -> Iterator[Worker]:
     """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
     heartbeat = Database(column.place.database_url, pool_size=2)  # its own: renewing never waits for a lane, nor for a claim
@@ -295,6 +328,7 @@ def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: st
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=column.settings.claim_ttl_s)
         equipment = Equipment(
             log=column.log,
+            shelf=make_shelf(column),
             facts=PostgresFacts(column.database, log_id=column.log_id, worker_id=incarnation.worker_id),
             engine=brain.engine,
             classifier=brain.classifier,
@@ -304,9 +338,8 @@ def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: st
             notice=told.notice,
             beat=told.watchdog.beat if told.watchdog is not None else lambda: None,
         )
-        yield Worker(claims, equipment, told.on_commit, told.watchdog)
-        with suppress(DatabaseUnavailableError):  # the slot lapses by itself
-            claims.leave()
+        with _leaving(claims):
+            yield Worker(claims, equipment, told.on_commit, told.watchdog)
     finally:
         heartbeat.close()
 

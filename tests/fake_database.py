@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseUnavailableError, FencedError, SupersededError
@@ -136,6 +137,13 @@ class MemoryFacts:
         self._answer()
         with self.database.lock:
             return dict(self.database.partitions[claim.partition].states)
+
+    def trail(self, claim: Claim, most: int) -> Sequence[DeadLetter]:
+        self._answer()
+        with self.database.lock:
+            letters = {letter.offset: letter for letter in self.database.dead_letters if letter.partition == claim.partition}
+        before = takewhile(letters.__contains__, range(claim.next_offset - 1, claim.next_offset - 1 - most, -1))
+        return [letters[offset] for offset in before]
 
     def suspect(self, claim: Claim, offset: int, count: int) -> Claim:
         self._answer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
@@ -17,6 +17,7 @@ from pipeline.types import Camera, Decode, Record, Segment, SegmentKind, StoredR
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pipeline.errors import HeadcountError
     from pipeline.ports import SourcePosition
 
 
@@ -67,6 +68,23 @@ class MemoryLog:
 
     def segments(self, partition: int) -> list[Segment]:
         return [to_segment(record) for record in self.partitions[partition]]
+
+
+@dataclass
+class MemoryShelf:
+    """A `DeadLetterShelf` in memory; `refusals` are what the next calls raise."""
+
+    refusals: deque[HeadcountError] = field(default_factory=deque)
+    kept: dict[tuple[int, int], tuple[Record, str]] = field(default_factory=dict)  # partition and offset -> record and reason
+
+    def keep(self, stored: StoredRecord, reason: str) -> None:
+        if self.refusals:
+            raise self.refusals.popleft()
+        self.kept[stored.partition, stored.offset] = (stored.record, reason)
+
+    def find(self, partition: int, offset: int) -> Record | None:
+        record, _ = self.kept.get((partition, offset), (None, ""))
+        return record
 
 
 @dataclass
@@ -129,6 +147,7 @@ class ListSource:
 
     items: Sequence[Segment]
     session: int | None = 7
+    can_wait: bool = True
 
     def segments(self, position: SourcePosition) -> Iterator[Segment]:
         for segment in self.items[position.next_sequence :]:

@@ -15,7 +15,7 @@ from pipeline.types import Record
 from pipeline.worker import Worker
 from tests.clocks import SteppedClock
 from tests.fake_database import MemoryClaims, MemoryDatabase, MemoryFacts
-from tests.fakes import MemoryLog
+from tests.fakes import MemoryLog, MemoryShelf
 from tests.people import HueClassifier, HueDetector
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Bench:
     partitions: int = 1
     settings: Settings = field(default_factory=lambda: Settings(commit_segments=2, renew_s=0.01, lanes=8))
     log: HoledLog = field(default_factory=HoledLog)
+    shelf: MemoryShelf = field(default_factory=MemoryShelf)
     clock: SteppedClock = field(default_factory=SteppedClock)
     stop: threading.Event = field(default_factory=threading.Event)
     points: list[str] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Bench:
     def equipment(self) -> Equipment:
         return Equipment(
             log=self.log,
+            shelf=self.shelf,
             facts=self.facts,
             engine=Engine(HueDetector(), self.settings),
             classifier=self.classifier,

@@ -101,6 +101,19 @@ def test_states_change_and_go_with_the_session(worker: Worker) -> None:
     assert worker.facts.load(worker.other_claim) == {}
 
 
+def test_the_trail_is_what_was_set_aside_directly_before_the_position(worker: Worker) -> None:
+    def letter(offset: int, **more: Any) -> DeadLetter:  # noqa: ANN401 - fields of a letter
+        return DeadLetter(partition=0, offset=offset, reason="corrupt", **more)
+
+    of_camera = letter(5, camera_id=CAMERA, session=7, sequence=2, captured_us=to_us(NOON))
+    assert worker.facts.trail(worker.claim, 10) == []
+    claim = worker.facts.commit(worker.claim, 6, BatchResult(dead_letters=(letter(1), letter(2), letter(4), of_camera)))
+    worker.facts.commit(worker.other_claim, 6, BatchResult(dead_letters=(replace(letter(3), partition=1),)))
+    assert worker.facts.trail(claim, 10) == [of_camera, letter(4)]
+    assert worker.facts.trail(claim, 1) == [of_camera]
+    assert worker.facts.trail(worker.facts.commit(claim, 7, BatchResult()), 10) == []
+
+
 def test_a_commit_ends_a_row_of_crashes(database: Database, worker: Worker) -> None:
     execute(database, "UPDATE log_partition SET crashes = 3")
     claim = worker.facts.commit(replace(worker.claim, crashes=3), 1, BatchResult())

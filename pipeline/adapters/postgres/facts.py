@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Insert
 
     from pipeline.adapters.postgres.database import Database
-    from pipeline.types import BatchResult, Claim, CoverageMinute, Visit
+    from pipeline.types import BatchResult, Claim, CoverageMinute, DeadLetter, Visit
 
 
 class PostgresFacts:
@@ -53,6 +53,18 @@ class PostgresFacts:
         )
         with self._database.transaction() as connection:
             return {camera_id: bytes(state) for camera_id, state in connection.execute(chosen)}
+
+    def trail(self, claim: Claim, most: int) -> list[DeadLetter]:
+        """Return the dead letters directly before the claim's position (see `pipeline.ports.Facts`)."""
+        chosen = (
+            select(dead_letter)
+            .where(dead_letter.c.log_id == self._log_id, dead_letter.c.partition == claim.partition)
+            .where(dead_letter.c.log_offset.between(claim.next_offset - most, claim.next_offset - 1))
+            .order_by(dead_letter.c.log_offset.desc())
+        )
+        with self._database.transaction() as connection:
+            letters = [rows.dead_letter_of(row) for row in connection.execute(chosen).mappings()]
+        return [letter for before, letter in enumerate(letters, 1) if letter.offset == claim.next_offset - before]
 
     def suspect(self, claim: Claim, offset: int, count: int) -> Claim:
         """Write down which record is about to be opened, behind the fence (see `pipeline.ports.Facts`)."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.types import CoverageMinute, DeadLetter, LogGap, Visit, from_us
+from pipeline.types import CoverageMinute, DeadLetter, LogGap, Visit, from_us, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,6 +79,14 @@ def dead_letter_row(letter: DeadLetter, log_id: int) -> Row:
         "sequence": letter.sequence,
         "captured_at": None if letter.captured_us is None else from_us(letter.captured_us),
     }
+
+
+def dead_letter_of(row: RowMapping) -> DeadLetter:
+    """Return the dead letter of a row."""
+    captured_at = row["captured_at"]
+    names = ("partition", "reason", "camera_id", "session", "sequence")
+    captured_us = None if captured_at is None else to_us(captured_at)
+    return DeadLetter(offset=row["log_offset"], captured_us=captured_us, **{name: row[name] for name in names})
 
 
 def log_gap_row(gap: LogGap, log_id: int) -> Row:
