@@ -141,7 +141,27 @@ DATABASE_UNAVAILABLE = Counter(
 )
 LOG_UNAVAILABLE = Counter(
     "headcount_log_unavailable_total",
-    "Calls that the segment log did not take; they are tried again. Goes on moving: look at the disk of the data folder.",
+    "Calls that the segment log did not take; they are tried again. Goes on moving: look at the disk of the data folder, or at the brokers.",
+)
+LOG_BUFFERED_BYTES = Gauge(
+    "headcount_log_buffered_bytes",
+    "Bytes that were fetched from Kafka and wait to be analysed. Nears 128 MiB: workers are slower than the log; that is where it stops.",
+)
+LOG_FETCH_ERRORS = Counter(
+    "headcount_log_fetch_errors_total",
+    "Fetches from Kafka that failed; they are made again. Goes on moving: look at the brokers, and at the event fetch_failed.",
+)
+LOG_APPEND_SECONDS = Counter(
+    "headcount_log_append_seconds_total",
+    "Seconds that threads waited for Kafka's acknowledgements. More than a tenth of a second a segment: brokers or network are slow.",
+)
+LOG_IN_FLIGHT_BYTES = Gauge(
+    "headcount_log_in_flight_bytes",
+    "Bytes that were sent to Kafka and are not acknowledged. Stays at 64 MiB, where it stops: the brokers do not keep up.",
+)
+LOG_REPLACED = Counter(
+    "headcount_log_replaced_total",
+    "Times that the topic was found to be made anew. Expected 0: somebody deleted it; what it held and nobody had analysed is lost.",
 )
 VISIT_CONFLICTS = Counter(
     "headcount_visit_conflicts_total",

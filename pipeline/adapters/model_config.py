@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.pbtxt import Message, parse
 from pipeline.errors import ConfigurationError
+from pipeline.stages.align import CROP_RECIPE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,15 @@ class Port:
     name: str
     data_type: str  # "TYPE_UINT8", "TYPE_FP32"
     dims: tuple[int, ...]
+
+
+CONTRACT_INPUTS = (Port(name="face", data_type="TYPE_UINT8", dims=(112, 112, 3)),)
+CONTRACT_OUTPUTS = (Port(name="age_probs", data_type="TYPE_FP32", dims=(101,)), Port(name="gender_probs", data_type="TYPE_FP32", dims=(2,)))
+
+
+def model_name(model: str, version: int | str) -> str:
+    """Return who judges, as it stands in the visits: the same wherever the model runs."""
+    return f"{model}:{version}/{CROP_RECIPE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.adapters.golden import check_golden, read_golden
-from pipeline.adapters.model_config import ModelConfig, Port, read_model_config
+from pipeline.adapters.model_config import CONTRACT_INPUTS, CONTRACT_OUTPUTS, ModelConfig, model_name, read_model_config
 from pipeline.errors import ConfigurationError
 from pipeline.networks import OnnxRuntimeNetwork, TensorType
 from pipeline.stages.align import CROP_RECIPE
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from pipeline.networks import Network, OpenNetwork
 
-_INPUTS = (Port(name="face", data_type="TYPE_UINT8", dims=(112, 112, 3)),)
-_OUTPUTS = (Port(name="age_probs", data_type="TYPE_FP32", dims=(101,)), Port(name="gender_probs", data_type="TYPE_FP32", dims=(2,)))
 _DTYPES = {"TYPE_UINT8": "uint8", "TYPE_FP32": "float32"}
 
 
@@ -41,7 +39,7 @@ class OnnxClassifier:
             raise ConfigurationError(f"the model {model} wants crops by {config.crop_recipe!r}, but they are cut by {CROP_RECIPE!r}")
         self._network = _load(repository, config, open_network)
         self._max_batch_size = config.max_batch_size
-        self.name = f"{config.name}:{config.version}/{config.crop_recipe}"
+        self.name = model_name(config.name, config.version)
         check_golden(self.classify, read_golden(repository / model), self.name)
 
     def classify(self, crops: UInt8) -> Attributes:
@@ -51,7 +49,7 @@ class OnnxClassifier:
             ValueError: The crops have another shape or type.
             ConfigurationError: The answer holds NaN: the model is broken, and would answer the same again.
         """
-        check_array("crops", crops, (None, *_INPUTS[0].dims), np.uint8)
+        check_array("crops", crops, (None, *CONTRACT_INPUTS[0].dims), np.uint8)
         starts = range(0, len(crops), self._max_batch_size)
         parts = [self._network.run({"face": crops[i : i + self._max_batch_size]}, ["age_probs", "gender_probs"]) for i in starts]
         age = np.concatenate([np.zeros((0, 101), np.float32), *(part[0] for part in parts)])
@@ -72,8 +70,8 @@ def _load(repository: Path, config: ModelConfig, open_network: OpenNetwork) -> N
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be loaded ({error}); install the model again") from None
     for side, contract, stated, real in (
-        ("inputs", _INPUTS, config.inputs, network.signature.inputs),
-        ("outputs", _OUTPUTS, config.outputs, network.signature.outputs),
+        ("inputs", CONTRACT_INPUTS, config.inputs, network.signature.inputs),
+        ("outputs", CONTRACT_OUTPUTS, config.outputs, network.signature.outputs),
     ):
         wanted = {port.name: TensorType(dtype=_DTYPES[port.data_type], shape=(None, *port.dims)) for port in contract}
         if stated != contract or real != wanted:

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 import pipeline.metrics
 from pipeline.adapters.locallog import LocalLog, LogLimits
@@ -32,7 +32,7 @@ from tests.workbench import UNREADABLE, Bench, TickingClock
 
 ROOT = Path(__file__).parents[2]
 CAMERA = UUID(int=1)
-METRICS = {name: metric for name, metric in vars(pipeline.metrics).items() if isinstance(metric, Counter | Gauge)}
+METRICS = {name: metric for name, metric in vars(pipeline.metrics).items() if isinstance(metric, Counter | Gauge | Histogram)}
 
 
 def test_a_batch_is_counted_by_what_it_holds() -> None:
@@ -183,7 +183,7 @@ def test_something_sets_each_metric(name: str) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-def test_each_metric_has_its_unit_and_says_what_to_do(metric: Counter | Gauge) -> None:
+def test_each_metric_has_its_unit_and_says_what_to_do(metric: Counter | Gauge | Histogram) -> None:
     (family,) = metric.describe()
     assert family.name.startswith("headcount_")
     assert len(family.documentation.split(". ", 1)) == 2, "what it is, and what to do when it moves"
