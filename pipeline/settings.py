@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX = "HEADCOUNT_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 
+_OVERHEAD_BYTES = 64 * 2**10
+
 
 def _default_data_dir() -> Path:
     return Path("/var/lib/headcount") if os.geteuid() == 0 else Path(platformdirs.user_data_dir("headcount"))
@@ -144,6 +146,11 @@ class Settings(BaseSettings):
     stack_triton_http_port: int = Field(8000, ge=1, le=65535, description="HTTP port of the stack's Triton.")
     stack_triton_grpc_port: int = Field(8001, ge=1, le=65535, description="Its gRPC port.")
     stack_triton_metrics_port: int = Field(8002, ge=1, le=65535, description="Its metrics' port.")
+
+    @property
+    def record_max_bytes(self) -> int:
+        """The largest record of the log: a segment, what Matroska adds to it (8 bytes a packet), and its headers."""
+        return self.segment_max_bytes + _OVERHEAD_BYTES
 
     @field_validator("data_dir", "tls_ca_file", "kafka_ca_file", "detector_model", "model_repository", "programs_dir")
     @classmethod

@@ -33,6 +33,7 @@ from pipeline.engine import Engine
 from pipeline.errors import DatabaseUnavailableError, HeadcountError, HungError, LogUnavailableError
 from pipeline.lag import lag_of
 from pipeline.lane import Equipment
+from pipeline.reopening import reopening
 from pipeline.resources import resource
 from pipeline.spool import SpoolLimits
 from pipeline.types import Decode
@@ -40,6 +41,7 @@ from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
 from services.logs import configure
 from services.metrics import serve_metrics
+from services.predecessors import Heir, closing_predecessors
 
 if TYPE_CHECKING:
     import threading
@@ -59,7 +61,6 @@ _PATIENCE_S = 60.0
 _LANES_OF_AN_ACTOR = 1  # it has one core; more lanes than cores cost a tenth of the time (docs/decisions/speed.md)
 _CONNECTIONS = 8  # of lanes, or of sources that are fed at once
 _ASK_EVERY_S = 0.2
-_OVERHEAD_BYTES = 64 * 2**10  # what Matroska (8 bytes a packet) and a record's headers may add to the largest segment
 
 
 class SystemClock:
@@ -145,7 +146,7 @@ def log_limits(settings: Settings) -> LogLimits:
         partitions=settings.partitions,
         retention_s=settings.retention_minutes * 60,
         max_bytes=settings.log_max_bytes,
-        max_record_bytes=settings.segment_max_bytes + _OVERHEAD_BYTES,
+        max_record_bytes=settings.record_max_bytes,
     )
 
 
@@ -338,7 +339,8 @@ def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: st
             notice=told.notice,
             beat=told.watchdog.beat if told.watchdog is not None else lambda: None,
         )
-        with _leaving(claims):
+        heir = Heir(database=column.database, incarnation=incarnation, engine=brain.engine, ttl_s=column.settings.claim_ttl_s)
+        with _leaving(claims), closing_predecessors(heir):
             yield Worker(claims, equipment, told.on_commit, told.watchdog)
     finally:
         heartbeat.close()
@@ -361,11 +363,15 @@ def work_in_slot(place: Place, settings: Settings, slot: str, stop: threading.Ev
 
         brain = load_brain(settings, vitals.notice, on_frame)
         told = Told(notice=vitals.notice, on_commit=vitals.on_commit, watchdog=watchdog)
-        with (
-            open_column(place, settings, writes_log=False) as column,
-            open_worker(column, brain, stop, slot=slot, told=told) as worker,
-        ):
-            worker.run()
+
+        def work() -> None:
+            with (
+                open_column(place, settings, writes_log=False) as column,
+                open_worker(column, brain, stop, slot=slot, told=told) as worker,
+            ):
+                worker.run()
+
+        reopening(work, stop, vitals.notice)
 
 
 def make_crew(place: Place, settings: Settings, address: str | None) -> RayCrew:
