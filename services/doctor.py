@@ -19,7 +19,8 @@ from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.postgres import programs
 from pipeline.adapters.runtimes import runtime
 from pipeline.errors import HeadcountError
-from services.wiring import load_classifier, open_place
+from services.brain import load_classifier
+from services.wiring import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from pipeline.stages.fuse import Fused, add, fuse
 from pipeline.stages.suppress import hair
 from pipeline.types import FuseSums
 from pipeline.video.picture import DecodedPicture, Scaler
-from services.wiring import load_classifier
+from services.brain import load_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

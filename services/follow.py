@@ -11,7 +11,8 @@ from pipeline.errors import ConfigurationError
 from pipeline.ports import SourcePosition
 from pipeline.record import to_record
 from pipeline.types import StoredRecord
-from services.wiring import SystemClock, load_brain
+from services.brain import load_brain
+from services.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.caution import CAREFUL_FROM
 from pipeline.errors import TransientError
 from pipeline.lag import lag_of
+from services.clock import SystemClock
 from services.report import rounded
-from services.wiring import SystemClock, open_readers
+from services.wiring import open_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import cv2
-
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.locallog import LocalLog, LogLimits
 from pipeline.adapters.locallog.shelf import LocalShelf
-from pipeline.adapters.onnx import OnnxClassifier
 from pipeline.adapters.postgres.claims import PostgresClaims, enrol
 from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgres
@@ -28,17 +23,16 @@ from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
 from pipeline.adapters.postgres.status import PostgresStatus
 from pipeline.adapters.ray import RayCrew
-from pipeline.adapters.runtimes import runtime
-from pipeline.engine import Engine
 from pipeline.errors import DatabaseUnavailableError, HeadcountError, HungError, LogUnavailableError
 from pipeline.lag import lag_of
 from pipeline.lane import Equipment
 from pipeline.reopening import reopening
-from pipeline.resources import resource
 from pipeline.spool import SpoolLimits
 from pipeline.types import Decode
 from pipeline.watchdog import Watchdog
 from pipeline.worker import Worker
+from services.brain import expect_classifier, load_brain
+from services.clock import SystemClock
 from services.logs import configure
 from services.metrics import serve_metrics
 from services.predecessors import Heir, closing_predecessors
@@ -49,11 +43,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.adapters.ray import Begin
-    from pipeline.ports import Classifier, Clock, DeadLetterShelf
+    from pipeline.ports import Clock, DeadLetterShelf
     from pipeline.settings import Settings
     from pipeline.types import BatchResult, Lag
     from pipeline.vitals import Vitals
     from pipeline.watch import FrameTrace
+    from services.brain import Brain
 
 T = TypeVar("T")
 
@@ -61,22 +56,6 @@ _PATIENCE_S = 60.0
 _LANES_OF_AN_ACTOR = 1  # it has one core; more lanes than cores cost a tenth of the time (docs/decisions/speed.md)
 _CONNECTIONS = 8  # of lanes, or of sources that are fed at once
 _ASK_EVERY_S = 0.2
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return the UTC instant."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Block the calling thread."""
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,35 +242,6 @@ def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brain:
-    """The loaded models, ready to look at records."""
-
-    engine: Engine
-    classifier: Classifier
-
-
-def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callable[[FrameTrace], None] | None = None) -> Brain:
-    """Load the detector and the model; each tests itself.
-
-    Raises:
-        ConfigurationError: A model that was asked for is missing or is not what it should be.
-    """
-    cv2.setNumThreads(1)  # the lanes are the parallelism
-    classifier = load_classifier(settings)
-    engine = Engine(make_detector(settings, notice), settings, trace)
-    return Brain(engine=engine, classifier=classifier)
-
-
-def load_classifier(settings: Settings) -> Classifier:
-    """Load the age and gender model; it tests itself.
-
-    Raises:
-        ConfigurationError: There is no such model, or it fails its test; or the runtime is not installed.
-    """
-    return OnnxClassifier(settings.model_repository or resource("triton_models"), settings.model, runtime(settings.runtime))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """Who is told what a worker does."""
 
@@ -390,7 +340,7 @@ def settle(settings: Settings, notice: Callable[[str], None]) -> Settings:
     Raises:
         ConfigurationError: A model that was asked for is missing or is not what it should be.
     """
-    load_classifier(settings)
+    expect_classifier(settings, notice)
     detector = make_detector(settings, notice).name.partition("-")[0].partition("@")[0]
     return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(_cores(), settings.partitions)})
 

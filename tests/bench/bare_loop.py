@@ -20,8 +20,8 @@ from pipeline.adapters.detectors import make_detector
 from pipeline.settings import load_settings
 from pipeline.stages.align import align
 from pipeline.stages.decode import DecodeOptions, Decoder
+from services.brain import load_classifier
 from services.follow import segments_of
-from services.wiring import load_classifier
 from tests.bench.measure import cost_of
 from tests.bench.plan import plan_of
 

@@ -16,11 +16,13 @@ from pipeline.backlog import Backlog
 from pipeline.ingest import Ingest
 from pipeline.settings import Settings
 from pipeline.video.open import bound_decoder, open_segment
+from services.clock import SystemClock
 from services.follow import segments_of
-from services.wiring import SystemClock, log_limits
+from services.wiring import log_limits
 from tests.bench.material import FPS, busy
 from tests.bench.measure import Figure, alternately, cost_of, count, cpu, ratio, wall
 from tests.fakes import MemoryRegistry
+from tests.spools import NO_DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +73,8 @@ def _into_the_log(clip: Path, settings: Settings) -> Cost:
         tempfile.TemporaryDirectory(prefix="headcount-bench-") as folder,
         LocalLog(Path(folder), clock=clock, limits=log_limits(settings)) as log,
     ):
-        carrier = Ingest(log=log, registry=registry, clock=clock, stop=threading.Event(), backlog=Backlog(settings.uncommitted_max_bytes))
+        backlog = Backlog(settings.uncommitted_max_bytes)
+        carrier = Ingest(log=log, registry=registry, clock=clock, stop=threading.Event(), backlog=backlog, spool=NO_DISK)
         cost = cost_of(lambda: carrier.run(source, registry.register("bench", str(clip))))
     source.close()
     return cost

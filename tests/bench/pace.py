@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.adapters.locallog import LocalLog
 from pipeline.errors import LogUnavailableError
 from pipeline.lag import lag_of
-from services.wiring import SystemClock
+from services.clock import SystemClock
 from tests.bench.column import WAYS, open_site, watched_run
 from tests.bench.material import busy
 from tests.bench.measure import Figure, count

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.settings import load_settings
-from services.wiring import load_classifier
+from services.brain import load_classifier
 from tests.bench.measure import Figure, alternately, cost_of, cpu, ratio
 
 if TYPE_CHECKING:

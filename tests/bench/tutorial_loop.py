@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.settings import load_settings
 from pipeline.stages.align import CROP_SIDE_PX
-from services.wiring import load_classifier
+from services.brain import load_classifier
 from tests.bench.measure import cost_of
 
 if TYPE_CHECKING:

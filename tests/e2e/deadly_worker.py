@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from pipeline.adapters.detectors import make_detector
 from pipeline.engine import Engine
 from pipeline.settings import load_settings
-from services.wiring import Brain, Told, load_classifier, open_column, open_place, open_worker
+from services.brain import Brain, load_classifier
+from services.wiring import Told, open_column, open_place, open_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

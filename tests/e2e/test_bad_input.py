@@ -13,7 +13,8 @@ import pytest
 from pipeline.adapters.locallog import LocalLog
 from pipeline.settings import Settings
 from pipeline.types import Record
-from services.wiring import SystemClock, log_limits
+from services.clock import SystemClock
+from services.wiring import log_limits
 from tests.clips import Clip, make_clip
 from tests.e2e.rows import ask, tell
 

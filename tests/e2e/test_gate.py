@@ -13,9 +13,9 @@ from pipeline.engine import Engine
 from pipeline.record import to_record
 from pipeline.settings import load_settings
 from pipeline.types import Decode, StoredRecord
+from services.brain import load_brain
 from services.demo import make_demo_clip
 from services.follow import segments_of
-from services.wiring import load_brain
 from tests.people import HueClassifier, HueDetector, Person, picture
 from tests.rooms import Encoding, encode, noisy, pictures_of, with_an_empty_room_around
 from tests.shared import shared_path
