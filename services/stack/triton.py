@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
+import signal
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _BACKENDS = Path(__file__).parent / "backends"
 _EXIT_S = 5  # how long requests in hand may take when it is told to stop
 _LOOK_TIMEOUT_S = 2.0
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Triton and its stubs put what they exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +39,28 @@ class TritonServer:
         return f"{HOST}:{self.grpc_port}"
 
     def prepare(self) -> None:
-        """Lay out the backends: Triton's for Python, with the stub of this Python, and ours.
+        """Lay out the backends: Triton's for Python, with the stub of this Python, and ours. The server must not run.
 
         Raises:
             ConfigurationError: Triton has no stub for this Python.
         """
-        stub = self._wheel / "python_backend_stubs" / _PYTHON / "triton_python_backend_stub"
-        if not stub.is_file():
+        source = self._wheel / "python_backend_stubs" / _PYTHON / "triton_python_backend_stub"
+        if not source.is_file():
             raise ConfigurationError(f"Triton cannot run its backend on Python {_PYTHON}: use another one, or set HEADCOUNT_TRITON_URL")
+        self.clear()
         shutil.rmtree(self._backends, ignore_errors=True)
         shutil.copytree(self._wheel / "backends" / "python", self._backends / "python")
-        shutil.copy(stub, self._backends / "python")
+        shutil.copy(source, self._stub)
         shutil.copytree(_BACKENDS / "onnxruntime", self._backends / "onnxruntime")
+
+    def clear(self) -> None:
+        """End the stubs that a killed server has left behind, and remove their shared memory. The server must not run."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or is another user's
+                if (process / "exe").readlink() == self._stub.resolve():
+                    os.kill(int(process.name), signal.SIGKILL)
+        for region in _SHARED_MEMORY.glob(f"{self._regions}*"):
+            region.unlink(missing_ok=True)
 
     def command(self) -> list[str]:
         """Return the command that runs the server; it logs to its stderr, and TERM stops it in good order."""
@@ -60,6 +73,7 @@ class TritonServer:
             str(self._wheel / "bin" / "tritonserver"),
             f"--model-repository={self.repository}",
             f"--backend-directory={self._backends}",
+            f"--backend-config=python,shm-region-prefix-name={self._regions}",
             f"--cache-directory={self._wheel / 'caches'}",
             "--model-config-name=cpu",
             "--disable-auto-complete-config",  # the contract is what is written
@@ -87,8 +101,16 @@ class TritonServer:
             connection.close()
 
     @property
+    def _regions(self) -> str:
+        return f"headcount-triton-{self.grpc_port}-"  # the port: no other server of this machine has it
+
+    @property
     def _backends(self) -> Path:
         return self.folder / "backends"
+
+    @property
+    def _stub(self) -> Path:
+        return self._backends / "python" / "triton_python_backend_stub"
 
     @property
     def _packages(self) -> Path:

@@ -58,3 +58,4 @@ class TritonServers:
             yield Triton(server=server, process=process)
         finally:
             process.stop()
+            server.clear()

@@ -6,7 +6,11 @@ environment: imports nothing of ours.
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import os
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +21,16 @@ import triton_python_backend_utils as pb_utils
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LOOK_S = 1.0
+_STUCK_S = 90.0  # longer than a server may be stopped, as a debugger does, with an answer on its way
+
 
 class TritonPythonModel:
     """One instance of a model; Triton finds the class by its name."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the version's network and keep the names of its tensors."""
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         config = json.loads(args["model_config"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # instances are Triton's way to use more cores
@@ -44,3 +52,14 @@ class TritonPythonModel:
     def _response(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:  # noqa: ANN401 - Triton's module has no types
         named = zip(self._outputs, arrays, strict=True)
         return pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, np.ascontiguousarray(array)) for name, array in named])
+
+
+def _end_with(server: int) -> None:
+    """End this process when Triton is gone: a stub whose server was killed would wait for it for ever.
+
+    The kernel's signal at a parent's death is of no use: it comes when the thread ends that loaded the model.
+    """
+    while os.getppid() == server:
+        faulthandler.dump_traceback_later(_STUCK_S, exit=True)  # the stub may wait for the server with Python's lock in its hand
+        time.sleep(_LOOK_S)
+    os._exit(1)
