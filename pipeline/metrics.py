@@ -141,7 +141,7 @@ DATABASE_UNAVAILABLE = Counter(
 )
 LOG_UNAVAILABLE = Counter(
     "headcount_log_unavailable_total",
-    "Calls that the segment log did not take; they are tried again. Goes on moving: look at the disk of the data folder, or at the brokers.",
+    "Calls that the segment log did not take; they are tried again. Goes on moving: look at the data folder's disk, or at the brokers.",
 )
 LOG_BUFFERED_BYTES = Gauge(
     "headcount_log_buffered_bytes",

@@ -30,11 +30,13 @@ def numbered(number: int, size: int = 20) -> Record:
 
 
 def read_all(log: SegmentLog, partition: int, offset: int = 0, *, timeout_s: float = 0.0) -> list[StoredRecord]:
-    """Read until nothing comes."""
+    """Read something, and then up to where the log ends."""
     records: list[StoredRecord] = []
     while taken := log.read(partition, offset, max_bytes=_MIB, timeout_s=timeout_s):
         records += taken
         offset = taken[-1].offset + 1
+        if offset >= log.offsets(partition).stop:
+            break
     return records
 
 

@@ -1,0 +1,128 @@
+"""Knows where the partitions of a topic begin and end, without asking the brokers at each call; imports errors and this package."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+
+from pipeline.adapters.kafka.diagnose import connected
+from pipeline.adapters.kafka.failures import explained
+from pipeline.adapters.kafka.rounds import Rounds
+from pipeline.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.adapters.kafka.cluster import Cluster
+
+_REQUEST_MS = 5000
+_EVERY_S = 1.0
+_SOON_S = 0.02
+_FRESH_S = 3.0  # what is older is not told: two looks in a row have failed
+_TROUBLED_S = 10.0
+_ASKED_S = 10.0  # partitions that nobody asks for are not looked at
+_PATIENCE_S = 7.0  # longer than the brokers' client waits for an answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Where a partition began and ended."""
+
+    bounds: range
+    at_s: float  # by `time.monotonic()`, before the brokers were asked
+
+
+class Bounds:
+    """The first and the next offset of partitions, at most about a second old. Safe to use from several threads.
+
+    Args:
+        cluster: The brokers.
+        topic: Whose partitions.
+        on_trouble: Told when the brokers did not say; not from a caller's thread.
+    """
+
+    def __init__(self, cluster: Cluster, topic: str, on_trouble: Callable[[], None] = lambda: None) -> None:
+        self._topic = topic
+        self._on_trouble = on_trouble
+        self._lock = Lock()
+        self._known: dict[int, Known] = {}
+        self._asked_s: dict[int, float] = {}
+        self._grown: dict[int, tuple[int, float]] = {}  # partition -> its end as this client learned it, and when
+        self._admin = connected(cluster, KafkaAdminClient, request_timeout_ms=_REQUEST_MS)
+        self._rounds = Rounds(f"offsets of topic {topic}", self._look, every_s=self._every_s, soon_s=_SOON_S, on_look=lambda: None)
+
+    def of(self, partition: int) -> range:
+        """Return a partition's bounds; waits only where they are not known.
+
+        Raises:
+            HeadcountError: They cannot be had for now.
+        """
+        now_s = time.monotonic()
+        with self._lock:
+            self._asked_s[partition] = now_s
+            known = self._known.get(partition)
+        if known is not None and now_s - known.at_s <= _FRESH_S:
+            return self._grown_to(partition, known.bounds)
+        trouble = self._rounds.trouble
+        if trouble is not None and now_s - self._rounds.failed_s <= _TROUBLED_S:
+            self._rounds.want(now_s)  # others need not wait for what has just failed
+            raise trouble
+        return self.fresh(partition)
+
+    def fresh(self, partition: int) -> range:
+        """Return a partition's bounds as they are now.
+
+        Raises:
+            HeadcountError: They cannot be had for now.
+        """
+        now_s = time.monotonic()
+        with self._lock:
+            self._asked_s[partition] = now_s
+        self._rounds.wait(now_s, _PATIENCE_S)
+        with self._lock:
+            bounds = self._known[partition].bounds
+        return self._grown_to(partition, bounds)
+
+    def grew(self, partition: int, stop: int) -> None:
+        """Note that a partition reaches to `stop` at least: a record was read or acknowledged."""
+        with self._lock:
+            self._grown[partition] = (stop, time.monotonic())
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._rounds.close()
+        self._admin.close()
+
+    def _grown_to(self, partition: int, bounds: range) -> range:
+        with self._lock:
+            grown, _ = self._grown.get(partition, (bounds.stop, 0.0))
+        return range(bounds.start, max(bounds.stop, grown))
+
+    def _every_s(self) -> float | None:
+        return _EVERY_S if self._wanted(time.monotonic()) else None
+
+    def _wanted(self, now_s: float) -> list[int]:
+        with self._lock:
+            return [partition for partition, asked_s in self._asked_s.items() if now_s - asked_s <= _ASKED_S]
+
+    def _look(self) -> None:
+        began_s = time.monotonic()
+        partitions = [TopicPartition(self._topic, partition) for partition in self._wanted(began_s)]
+        try:
+            with explained(f"reading the offsets of topic {self._topic}"):
+                starts = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+                stops = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+        except TransientError:
+            self._on_trouble()
+            raise
+        with self._lock:
+            for place in partitions:
+                known = Known(bounds=range(starts[place].offset, stops[place].offset), at_s=began_s)
+                self._known[place.partition] = known
+                if self._grown.get(place.partition, (0, began_s))[1] < began_s:
+                    del self._grown[place.partition]

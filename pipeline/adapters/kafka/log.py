@@ -1,0 +1,163 @@
+"""The segment log in a topic of Kafka; imports ports, types, errors and the parts beside it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from pipeline.adapters.kafka.bounds import Bounds
+from pipeline.adapters.kafka.peek import Peek
+from pipeline.adapters.kafka.producer import Producer
+from pipeline.adapters.kafka.reader import Reader, ReadLimits
+from pipeline.adapters.kafka.watch import Watch
+from pipeline.errors import ConfigurationError, LogUnavailableError
+from pipeline.metrics import LOG_UNAVAILABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipeline.adapters.kafka.cluster import Cluster
+    from pipeline.types import Record, StoredRecord
+
+_VERIFY_S = 7.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic, and what this process does with it."""
+
+    name: str
+    max_record_bytes: int  # headers and value
+    writes: bool = False
+    reads: bool = True
+    read_limits: ReadLimits = field(default_factory=ReadLimits)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the brokers must allow."""
+        return frozenset({"READ"} if self.reads else ()) | frozenset({"WRITE"} if self.writes else ())
+
+
+class KafkaLog:
+    """A `SegmentLog` in a topic that is there already. A context manager.
+
+    What reads and what appends connects when it is first used, so that who only writes does not read ahead.
+
+    Args:
+        cluster: The brokers.
+        topic: What is opened.
+
+    Raises:
+        LogUnavailableError: There is no such topic, or no broker answers.
+        ConfigurationError: The brokers refuse this user, or a permission is missing.
+    """
+
+    def __init__(self, cluster: Cluster, topic: Topic) -> None:
+        self._cluster = cluster
+        self._topic = topic
+        self._opening = threading.Lock()
+        self._reader: Reader | None = None
+        self._producer: Producer | None = None
+        self._stamps: dict[int, tuple[int, int | None]] = {}  # partition -> offset and stamp that were asked for last
+        with ExitStack() as stack:
+            self._watch = Watch(cluster, topic.name, needs=topic.needs, on_look=self._on_look)
+            stack.callback(self._watch.close)
+            self._bounds = Bounds(cluster, topic.name, on_trouble=self._watch.want)
+            stack.pop_all()
+        self._peek = Peek(cluster, topic.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; returns soon, whatever the brokers do."""
+        for part in (self._reader, self._producer, self._peek, self._bounds, self._watch):
+            if part is not None:
+                part.close()
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the topic has."""
+        return self._watch.partitions
+
+    def uid(self) -> str:
+        """Return "kafka:<cluster id>/<topic id>"."""
+        return self._watch.uid
+
+    def offsets(self, partition: int) -> range:
+        """Return where a partition begins and ends, about a second old at most; as its records flow, newer."""
+        with self._checked(partition):
+            if self._reader is not None:
+                self._reader.touch(partition)
+            return self._bounds.of(partition)
+
+    def appended_us(self, partition: int, offset: int) -> int | None:
+        """Return when the first record at or after `offset` was appended; from what was read, else it is fetched."""
+        with self._checked(partition):
+            held = None if self._reader is None else self._reader.stamp(partition, offset)
+            if held is not None:
+                return held
+            if offset >= self._bounds.of(partition).stop:
+                return None
+            last_offset, stamp = self._stamps.get(partition, (-1, None))
+            if last_offset != offset:
+                stamp = self._fetched_stamp(partition, offset)
+                self._stamps[partition] = offset, stamp
+            return stamp
+
+    def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
+        """Return records from `offset` on, in order, that are known to be of the topic that was opened."""
+        with self._checked(partition):
+            if self._reader is None:
+                with self._opening:
+                    self._reader = self._reader or Reader(
+                        self._cluster, self._topic.name, watch=self._watch, bounds=self._bounds, limits=self._topic.read_limits
+                    )
+            return self._reader.read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
+
+    def append(self, partition: int, record: Record) -> int:
+        """Append a record and return its offset once as many brokers have it as the topic asks for."""
+        if not self._topic.writes:
+            raise ConfigurationError(f"topic {self._topic.name} was opened for reading; open it to write")
+        with self._checked(partition):
+            if self._producer is None:
+                with self._opening:
+                    self._producer = self._producer or Producer(
+                        self._cluster, self._topic.name, max_record_bytes=self._topic.max_record_bytes, on_trouble=self._watch.want
+                    )
+            offset = self._producer.append(partition, record)
+            self._bounds.grew(partition, offset + 1)
+            return offset
+
+    @contextmanager
+    def _checked(self, partition: int) -> Iterator[None]:
+        """Refuse what the watch has found, and partitions that are not there; count what may pass."""
+        try:
+            self._watch.check()
+            if not 0 <= partition < self._watch.partitions:
+                self._watch.verify(_VERIFY_S)  # some may have been added
+            if not 0 <= partition < self._watch.partitions:
+                raise ConfigurationError(f"topic {self._topic.name} has the partitions 0 to {self._watch.partitions - 1}, not {partition}")
+            yield
+        except LogUnavailableError:
+            LOG_UNAVAILABLE.inc()
+            raise
+
+    def _fetched_stamp(self, partition: int, offset: int) -> int | None:
+        stored = self._peek.first(partition, offset)
+        if stored is None:  # retention was faster
+            start = self._bounds.fresh(partition).start
+            stored = self._peek.first(partition, start) if start > offset else None
+        return None if stored is None else stored.appended_us
+
+    def _on_look(self) -> None:
+        """Wake those who wait for a look, and keep the producer from searching for a topic that is gone."""
+        if self._reader is not None:
+            self._reader.tell()
+        if self._producer is not None and self._watch.missing:
+            self._producer.pause()
