@@ -8,14 +8,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
+
+import structlog
 
 from pipeline.adapters.camera import SourceOptions, expand, open_source, redact
 from pipeline.backlog import Backlog
 from pipeline.errors import ConfigurationError, HeadcountError, SourceError, TransientError
-from pipeline.ingest import Ingest, IngestOutcome
-from pipeline.types import Decode
-from services.wiring import SystemClock
+from pipeline.ingest import Ingest
+from pipeline.send import IngestOutcome
+from pipeline.spool_files import sweep
+from pipeline.types import Decode, to_us
+from services.clock import SystemClock
+from services.wiring import spool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +35,11 @@ if TYPE_CHECKING:
     from services.progress import RunProgress
     from services.wiring import Column
 
+_log = structlog.get_logger()
+
 _FILES_AT_ONCE = 4
 _BACKLOG_S = 0.05
+_HELD_BEYOND_S = 1.0  # the database's clock decides when a lease has lapsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +143,7 @@ class Feeding:
         self._column = column
         self._notice = notice
         self._expiry_s = expiry_s
+        self._spool = spool_limits(column.place, column.settings)
         self._source_options = SourceOptions(
             settings=column.settings,
             clock=SystemClock(),
@@ -149,6 +159,9 @@ class Feeding:
             clock=column.clock,
             stop=self.stop_feeding,
             backlog=Backlog(column.settings.uncommitted_max_bytes),
+            spool=self._spool,
+            stop_timeout_s=column.settings.stop_timeout_s,
+            held_patience_s=column.settings.claim_ttl_s + _HELD_BEYOND_S,
             progress=progress.on_segment,
         )
 
@@ -198,9 +211,18 @@ class Feeding:
             return True  # nobody can tell now
 
     def _expire_during(self, feeding: Sequence[Future[None]]) -> None:
+        self._sweep()
         while wait(feeding, timeout=self._expiry_s).not_done:
             with suppress(TransientError):  # what could not be deleted is tried again
                 self._column.expire()
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete old video of cameras that nobody feeds any more; those that are fed look after their own."""
+        oldest = self._column.clock.now() - timedelta(seconds=self._spool.max_age_s)
+        deleted = sweep(self._spool.folder, to_us(oldest) // 1000)
+        if deleted:
+            _log.warning("spool_swept", records=deleted)
 
     def interrupt(self) -> None:
         """Stop feeding, and end after the batch in hand; where there are cameras, after what they have sent: their visits end too."""
@@ -230,6 +252,8 @@ class Feeding:
                 f"{outcome.refused} segments were larger than the log carries and were left out: "
                 f"camera {camera.name!r}; raise HEADCOUNT_SEGMENT_MAX_BYTES"
             )
+        if outcome.spooled:
+            self._notice(f"camera {camera.name!r}: {outcome.spooled} records wait on disk; the next start sends them")
         if outcome.failure is not None:
             self.failures.append(outcome.failure)
             self._notice(f"headcount: {outcome.failure}")

@@ -27,6 +27,7 @@ from tests.fakes import ListSource, MemoryLog, MemoryRegistry
 from tests.live import LIVE_CLIP, SETTINGS
 from tests.metered import metered
 from tests.rtspd import Behaviour, RtspServer
+from tests.spools import NO_DISK, spool_in
 from tests.unit.test_logs import as_before
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class StoppingClock(SteppedClock):
 
 
 def carry(source: SegmentSource, registry: Registry, stop: threading.Event) -> None:
-    Ingest(log=MemoryLog(), registry=registry, clock=StoppingClock(stop), stop=stop, backlog=Backlog(2**30)).run(source, CAMERA)
+    clock = StoppingClock(stop)
+    Ingest(log=MemoryLog(), registry=registry, clock=clock, stop=stop, backlog=Backlog(2**30), spool=NO_DISK).run(source, CAMERA)
 
 
 @QUIETLY
@@ -98,7 +100,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("clip") / "clip", LIVE_CLIP)
 
 
-def test_a_camera_that_is_lost_and_comes_back_is_counted_and_told(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_camera_that_is_lost_and_comes_back_is_counted_and_told(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(Settings(log_level="info"))
     stop = threading.Event()
     failures = metered("headcount_camera_failures_total", reason="connection_failed")
@@ -113,7 +115,10 @@ def test_a_camera_that_is_lost_and_comes_back_is_counted_and_told(clip: Path, ca
                 stop.set()
 
         registry = MemoryRegistry()
-        ingest = Ingest(log=MemoryLog(), registry=registry, clock=RealClock(), stop=stop, backlog=Backlog(2**30), progress=on_segment)
+        log, backlog = MemoryLog(), Backlog(2**30)
+        ingest = Ingest(
+            log=log, registry=registry, clock=RealClock(), stop=stop, backlog=backlog, spool=spool_in(tmp_path), progress=on_segment
+        )
         timer = threading.Timer(30, stop.set)
         timer.start()
         try:

@@ -13,12 +13,14 @@ from pipeline.errors import ConfigurationError, DatabaseUnavailableError, Source
 from pipeline.record import to_record
 from pipeline.settings import Settings
 from pipeline.types import SegmentKind
+from services.clock import SystemClock
 from services.feed import Feeding, FeedOptions, register, usable_sources
 from services.progress import RunProgress
-from services.wiring import Column, SystemClock, log_limits
+from services.wiring import Column, Place, log_limits
 from tests.clips import CODECS, Clip, make_clip
 from tests.fakes import MemoryLog, MemoryRegistry
 from tests.sources import options, read, videos
+from tests.spools import NO_DISK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +103,7 @@ class MemoryColumn:
     cameras: MemoryRegistry = field(default_factory=MemoryRegistry)
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    place: Place = field(default_factory=lambda: Place(database_url="", log_path=NO_DISK.folder / "log", kept=True))
     notices: list[str] = field(default_factory=list)
     backlogs: deque[bool | None] = field(default_factory=deque)  # what it answers next; None: the database is away
 

@@ -15,11 +15,14 @@ from pipeline.ingest import Ingest
 from pipeline.types import Decode, Segment, SegmentKind
 from tests.clocks import SteppedClock
 from tests.fakes import ListSource, MemoryLog, MemoryRegistry
+from tests.spools import NO_DISK, spool_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pipeline.ports import SourcePosition
+    from pipeline.spool import SpoolLimits
 
 VIDEO_BYTES = 100
 
@@ -43,6 +46,7 @@ class Bench:
     seen: list[Segment] = field(default_factory=list)
     room: int = 10**6
     stop_after: int | None = None
+    spool: SpoolLimits = NO_DISK
     most_unread: int = 0  # bytes that were in the log and not yet committed, where all goes into partition 0
 
     def ingest(self) -> Ingest:
@@ -52,6 +56,7 @@ class Bench:
             clock=CommittingClock(self),
             stop=self.stop,
             backlog=Backlog(self.room),
+            spool=self.spool,
             progress=self._progress,
         )
 
@@ -164,10 +169,10 @@ def test_files_of_other_partitions_do_not_wait_for_it() -> None:
     assert ingest.clock.sleeps == 0  # type: ignore[attr-defined]  # the bench's clock counts
 
 
-def test_a_live_camera_waits_for_nobody_and_no_file_for_it() -> None:
-    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=VIDEO_BYTES)
+def test_a_live_camera_waits_for_nobody_and_no_file_for_it(tmp_path: Path) -> None:
+    bench = Bench(registry=MemoryRegistry(keeps_up=False), room=VIDEO_BYTES, spool=spool_in(tmp_path))
     ingest, camera = bench.ingest(), bench.registry.register("door", "rtsp://door")
-    ingest.run(ListSource(video(10), session=None), camera)
+    ingest.run(ListSource(video(10), session=None, can_wait=False), camera)
     ingest.run(ListSource(video(1)), camera)
     assert ingest.clock.sleeps == 0  # type: ignore[attr-defined]  # the bench's clock counts
 
@@ -186,17 +191,17 @@ def test_stopping_ends_the_wait_for_room() -> None:
     assert (outcome.segments, outcome.finished) == (1, False)
 
 
-def test_stopping_ends_the_wait_for_a_log_that_is_away() -> None:
-    bench = Bench(log=MemoryLog(failures=10**9))
+def test_stopping_ends_the_wait_for_a_log_that_is_away(tmp_path: Path) -> None:
+    bench = Bench(log=MemoryLog(failures=10**9), spool=spool_in(tmp_path))
     bench.stop.set()
     outcome = bench.ingest().run(ListSource(video(1), session=None), bench.registry.register("door", "rtsp://door"))
-    assert outcome.segments == 0
+    assert (outcome.segments, outcome.spooled) == (0, 2)
     assert bench.registry.released
 
 
-def test_a_live_source_is_carried_to_its_end_after_the_stop() -> None:
-    bench = Bench(stop_after=1)
-    outcome = bench.ingest().run(ListSource(video(3), session=None), bench.registry.register("door", "rtsp://door"))
+def test_a_live_source_is_carried_to_its_end_after_the_stop(tmp_path: Path) -> None:
+    bench = Bench(stop_after=1, spool=spool_in(tmp_path))
+    outcome = bench.ingest().run(ListSource(video(3), session=None, can_wait=False), bench.registry.register("door", "rtsp://door"))
     assert outcome.finished
     assert {segment.session for segment in bench.log.segments(0)} == {1}
 
@@ -220,9 +225,9 @@ def test_a_lost_lease_ends_it_at_once_and_is_given_back() -> None:
 
 @pytest.mark.parametrize(("session", "kinds"), [(None, ["gop", "gop", "end"]), (7, ["gop", "gop"])])
 def test_of_a_source_that_fails_on_the_way_what_was_carried_stands_and_a_camera_s_session_ends(
-    session: int | None, kinds: list[str]
+    session: int | None, kinds: list[str], tmp_path: Path
 ) -> None:
-    bench = Bench()
+    bench = Bench(spool=spool_in(tmp_path))
     outcome = bench.ingest().run(BreakingSource(video(2)[:-1], session=session), bench.registry.register("door", "a source"))
     assert isinstance(outcome.failure, SourceError)
     assert (outcome.session, outcome.segments) == (session or 1, 2)

@@ -12,7 +12,7 @@ from pipeline.adapters.camera.connection import Connection
 from pipeline.adapters.camera.live_rate import FrameRate
 from pipeline.adapters.camera.recording import RecordingReader, paced, written
 from pipeline.errors import SourceError
-from pipeline.metrics import CAMERA_FAILURES, CAMERAS_ONLINE, CLOCK_CORRECTION_SECONDS
+from pipeline.metrics import CAMERA_FAILURES, CAMERAS_ONLINE, CAPTURE_TIMES_REFUSED, CLOCK_CORRECTION_SECONDS
 from pipeline.types import to_us
 from pipeline.video.clock import FileClock, LiveClock
 from pipeline.video.write import SegmentWriter
@@ -29,6 +29,8 @@ _log = structlog.get_logger()
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _DOUBLINGS = 16  # a camera may be away for weeks
 _QUIET_S = 20.0  # then open tracks may close
+_FUTURE_US = 60_000_000
+_KEPT_TIMES = 2  # the retention: once in the spool, once in the log
 _FATAL = frozenset({"keyframe_interval_too_long"})
 
 
@@ -36,6 +38,7 @@ class LiveSource:
     """A camera, or a recording, behind a URL; its sessions are given by the lease."""
 
     session: int | None = None
+    can_wait: bool = False  # True: the address leads to a recording
 
     def __init__(self, url: str, options: SourceOptions) -> None:
         self._url = url
@@ -84,10 +87,13 @@ class LiveSource:
         """Yield the segments of one connection; return whether there will be no other."""
         connection = self._connection = Connection(self._url, self._options, self._rate)
         try:
+            self.can_wait = connection.finite
             if connection.finite:
                 yield from self._recording(connection, writer)
                 return True
             for segment in written(connection.runs(self._clock), writer):
+                if not self._plausible(segment):
+                    continue
                 self._quiet_s = self._options.clock.monotonic() + _QUIET_S
                 self._tell_online()
                 yield segment
@@ -96,6 +102,15 @@ class LiveSource:
             self._online = False
             self.close()
         return self._options.stop.is_set()
+
+    def _plausible(self, segment: Segment) -> bool:
+        """Say whether the capture time can be: not in the future, nor so long ago that nobody would have kept the video."""
+        age_us = to_us(self._options.clock.now()) - segment.captured_us
+        plausible = -_FUTURE_US <= age_us <= _KEPT_TIMES * self._options.settings.retention_minutes * 60e6
+        if not plausible:
+            CAPTURE_TIMES_REFUSED.inc()
+            _log.warning("capture_time_refused", sequence=segment.sequence, age_s=age_us / 1e6)
+        return plausible
 
     def _tell_online(self) -> None:
         """Tell that a segment came."""

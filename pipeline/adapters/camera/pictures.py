@@ -38,6 +38,8 @@ def natural(path: Path) -> list[tuple[int, str]]:
 class PictureSource:
     """Pictures in their natural order, shown at a fixed rate."""
 
+    can_wait: bool = True
+
     def __init__(self, paths: Sequence[Path], options: SourceOptions) -> None:
         self._paths = sorted(paths, key=natural)
         self._options = options

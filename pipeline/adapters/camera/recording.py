@@ -124,6 +124,8 @@ class RecordingReader:
 class FileSource:
     """A file with video."""
 
+    can_wait: bool = True
+
     def __init__(self, path: Path, options: SourceOptions) -> None:
         self._options = options
         self._name = path.name
