@@ -19,7 +19,7 @@ from pipeline.stages.fuse import add, fuse
 from pipeline.stages.track import Verdict, close_all, expire
 from pipeline.state import FOREIGN_SESSION, encode_state
 from pipeline.tally import Tally
-from pipeline.types import BatchResult, CameraState, DeadLetter, FuseSums, SegmentKind, Visit, from_us
+from pipeline.types import Attributes, BatchResult, CameraState, DeadLetter, FuseSums, SegmentKind, Visit, from_us
 from pipeline.watch import Watch
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from pipeline.ports import Detector
     from pipeline.settings import Settings
     from pipeline.stages.track import Closed
-    from pipeline.types import Attributes, LogGap, Segment, StoredRecord, Track, UInt8
+    from pipeline.types import LogGap, Segment, StoredRecord, Track, UInt8
     from pipeline.watch import FrameTrace, Observation
 
 _log = structlog.get_logger()
 
+_NO_ANSWERS = Attributes(age_probs=np.zeros((0, 101), np.float32), gender_probs=np.zeros((0, 2), np.float32))
 _NO_MODEL = "none"  # of a visit without a crop above the gate
 
 
@@ -154,6 +155,18 @@ class Engine:
             log_gaps=gaps,
         )
         return Conclusion(result=result, states=states)
+
+    def close(self, states: Mapping[UUID, CameraState], gaps: tuple[LogGap, ...] = ()) -> Conclusion:
+        """End every track at its last sight and forget the cameras, as an END record of each would.
+
+        Args:
+            states: Of the partition's cameras.
+            gaps: What was not analysed.
+        """
+        takes = tuple(Take(camera_id=camera_id, closed=close_all(state, self._settings)[1]) for camera_id, state in states.items())
+        sums = {track.visit_id: track.sums for state in states.values() for track in state.tracks}
+        seen = Seen(takes=takes, states={}, sums=sums, ended=frozenset(states), next_offset=0)
+        return self.conclude(seen, _NO_ANSWERS, gaps)
 
     def _take(self, states: Mapping[UUID, CameraState], stored: StoredRecord, *, opened: bool) -> tuple[Take, CameraState | None]:
         """Return what a record brought and its camera's state after it (None: the session ended)."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from pipeline.caution import Caution
-from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, OffsetOutOfRangeError, TransientError
+from pipeline.closing import close_partition
+from pipeline.errors import DatabaseUnavailableError, FencedError, HeadcountError, LogReplacedError, OffsetOutOfRangeError, TransientError
 from pipeline.metrics import (
     CAREFUL_RECORDS,
     CROPS_CLASSIFIED,
@@ -78,9 +79,11 @@ class Lane:
 
     def __init__(self, claim: Claim, equipment: Equipment) -> None:
         self.claim = claim
+        self.replaced: LogReplacedError | None = None  # the log is another one; the partition is closed
         self._with = equipment
         self._queue: deque[StoredRecord] = deque()
         self._states: dict[UUID, CameraState] | None = None
+        self._end = 0  # of the log, when it was asked last
         self._barren_to = -1  # up to this offset a read found nothing: the log ends with a hole
         self._caution = Caution.of(claim, equipment.settings.commit_segments)
         if self._caution.records:
@@ -89,14 +92,19 @@ class Lane:
     def has_work(self) -> bool | None:
         """Say whether there is something to do; None: the log does not say for now.
 
-        That is a record to read, a log that is shorter than what was committed, or earlier holders' deaths that no record can explain.
+        That is a record to read, a log that is shorter than what was committed or that is another one by now, or earlier holders'
+        deaths that no record can explain.
         """
+        if self.replaced is not None:
+            return False
         if self._queue:
             return True
         try:
-            latest = self._with.log.offsets(self.claim.partition).stop
+            latest = self._look()
         except TransientError:
             return None
+        except LogReplacedError:
+            return True
         return latest not in (self.claim.next_offset, self._barren_to) or self.claim.crashes > 0
 
     def forget_queue(self) -> None:
@@ -113,7 +121,10 @@ class Lane:
             TooManyDeadLettersError: So many records in a row cannot be used that they are not at fault; the batch is not stored.
         """
         self._load()
-        gaps = self._fill()
+        try:
+            gaps = self._fill()
+        except LogReplacedError as error:
+            return self._close(error)
         if not self._queue and not gaps:
             self._forget_deaths()
             return None
@@ -144,6 +155,17 @@ class Lane:
         self._with.at("after_commit")
         self._states = dict(conclusion.states)
         return conclusion.result
+
+    def _close(self, error: LogReplacedError) -> BatchResult:
+        """Store what is open, for no record will ever end it."""
+        self.claim, result = self._patiently(lambda: close_partition(self.claim, self._with.facts, self._with.engine, self._end))
+        _log.warning("partition_closed", partition=self.claim.partition, offset=self.claim.next_offset, visits=len(result.visits))
+        self.replaced = error
+        return result
+
+    def _look(self) -> int:
+        self._end = self._with.log.offsets(self.claim.partition).stop
+        return self._end
 
     def _shelve(self, seen: Seen) -> None:
         """Keep the bytes of what could not be used, before the commit that passes it; where that cannot be, its reason has to do."""
@@ -194,7 +216,7 @@ class Lane:
         if self._queue:
             return ()
         partition, first = self.claim.partition, self.claim.next_offset
-        latest = self._patiently(lambda: self._with.log.offsets(partition).stop)
+        latest = self._patiently(self._look)
         offset = first
         while True:
             try:

@@ -65,6 +65,7 @@ class Worker:
         Raises:
             SupersededError: A newer incarnation runs in this slot; the process must exit.
             ConfigurationError: The model is broken, or too many records in a row cannot be used.
+            LogReplacedError: The log was made anew; what was open in the old one is stored. Open everything anew.
             HungError: A lane did not stop in time; the process must be ended without waiting for its thread.
         """
         with self._renewing() as renewing, self._pool() as pool, self._giving_back(), self._stopping():
@@ -119,7 +120,8 @@ class Worker:
         try:
             yield
         finally:
-            self._with.stop.set()
+            if self._running:
+                self._with.stop.set()
             wait([future for _, future in self._running.values()], timeout=self._with.settings.stop_timeout_s)
 
     def _tick(self, pool: ThreadPoolExecutor) -> None:
@@ -127,6 +129,7 @@ class Worker:
         if self._watchdog is not None:
             self._watchdog.check()
         self._collect()
+        self._leave_a_replaced_log()
         if self._with.clock.monotonic() >= self._claim_due:
             self._acquire()
         self._give_surplus_back()
@@ -139,6 +142,12 @@ class Worker:
             else:
                 lane.forget_queue()  # at most `lanes` batches are in memory, however many partitions lag
         PARTITIONS_HELD.set(len(self._lanes))
+
+    def _leave_a_replaced_log(self) -> None:
+        """End when all that this worker held of a log that is no more is closed."""
+        errors = [lane.replaced for lane in self._lanes.values()]
+        if errors and not self._running and errors[0] is not None and all(errors):
+            raise errors[0]
 
     def _idle(self) -> bool:
         return not self._running and all(lane.has_work() is False for lane in self._lanes.values())
@@ -176,7 +185,9 @@ class Worker:
             for claim in claims:
                 self._begin(claim)
             self._surplus = self._claims.surplus(len(self._lanes))
-        except DatabaseUnavailableError:
+            if not self._lanes:
+                self._with.log.offsets(0)  # no lane would notice that the log is another one
+        except TransientError:
             return False
         return not claims
 
@@ -189,7 +200,7 @@ class Worker:
     def _lag(self, lane: Lane) -> Lag | None:
         try:
             return lag_of(self._with.log, lane.claim.partition, lane.claim.next_offset, self._with.clock.now())
-        except TransientError:
+        except HeadcountError:  # whoever reads the metrics cannot mend it, and the lane meets it too
             return None
 
     def _release(self, claim: Claim) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.errors import TransientError
+from pipeline.errors import HeadcountError, LogReplacedError, TransientError
 from pipeline.supervisor import Supervisor
-from services.wiring import Told, load_brain, make_crew, open_worker
+from services.brain import load_brain
+from services.wiring import Told, make_crew, open_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +73,15 @@ def is_done(column: Column) -> bool:
         return not column.backlog()
     except TransientError:
         return False
+
+
+def is_replaced(column: Column) -> bool:
+    """Say whether the log is known to be another one by now."""
+    try:
+        column.log.offsets(0)
+    except HeadcountError as error:  # the others the workers meet, and say so
+        return isinstance(error, LogReplacedError)
+    return False
 
 
 def lag_s(column: Column) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.engine import Engine
-from pipeline.errors import LogUnavailableError, OffsetOutOfRangeError
+from pipeline.errors import LogReplacedError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.lane import Equipment, Lane
 from pipeline.settings import Settings
 from pipeline.types import Record
@@ -21,7 +21,7 @@ from tests.people import HueClassifier, HueDetector
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.types import BatchResult, StoredRecord
+    from pipeline.types import BatchResult, Claim, StoredRecord
 
 
 class TickingClock(SteppedClock):
@@ -42,9 +42,11 @@ class HoledLog(MemoryLog):
     first: int = 0
     hole: int = 0  # offsets behind the last record that no record will get
     away: int = 0  # so many calls of latest fail from now on
+    replaced: bool = False  # it was made anew
     reads: Counter[tuple[int, int]] = field(default_factory=Counter)  # how often it was read from partition and offset
 
     def offsets(self, partition: int) -> range:
+        self._live()
         with self._lock:
             if self.away > 0:
                 self.away -= 1
@@ -52,12 +54,17 @@ class HoledLog(MemoryLog):
         return range(self.first, super().offsets(partition).stop + self.hole)
 
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
+        self._live()
         self.reads[partition, offset] += 1
         if offset < self.first:
             raise OffsetOutOfRangeError(partition, offset, self.first, self.offsets(partition).stop)
         if super().offsets(partition).stop < offset <= self.offsets(partition).stop:
             return []
         return super().read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
+
+    def _live(self) -> None:
+        if self.replaced:
+            raise LogReplacedError("the topic was made anew")
 
 
 @dataclass
@@ -105,6 +112,9 @@ class Bench:
 
     def lane(self) -> Lane:
         (claim,) = self.claims.acquire()
+        return self.lane_of(claim)
+
+    def lane_of(self, claim: Claim) -> Lane:
         return Lane(claim, self.equipment)
 
     def worker(self) -> Worker:

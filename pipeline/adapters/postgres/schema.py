@@ -33,6 +33,7 @@ log = Table(
     metadata,
     Column("log_id", Integer, primary_key=True),
     Column("log_uid", Text, nullable=False, unique=True),
+    Column("name", Text),
 )
 
 site = Table(
