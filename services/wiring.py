@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from pipeline.adapters.detectors import make_detector
-from pipeline.adapters.locallog import LocalLog, LogLimits
-from pipeline.adapters.locallog.shelf import LocalShelf
+from pipeline.adapters.locallog import LocalLog
 from pipeline.adapters.postgres.claims import PostgresClaims, enrol
 from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgres
@@ -36,6 +35,7 @@ from services.clock import SystemClock
 from services.logs import configure
 from services.metrics import serve_metrics
 from services.predecessors import Heir, closing_predecessors
+from services.segment_log import open_log, open_shelf, partitions_of
 
 if TYPE_CHECKING:
     import threading
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pipeline.vitals import Vitals
     from pipeline.watch import FrameTrace
     from services.brain import Brain
+    from services.segment_log import OpenedLog
 
 T = TypeVar("T")
 
@@ -119,16 +120,6 @@ def spool_limits(place: Place, settings: Settings) -> SpoolLimits:
     return SpoolLimits(folder=place.spool_path, max_bytes=settings.spool_max_bytes, max_age_s=max_age_s)
 
 
-def log_limits(settings: Settings) -> LogLimits:
-    """Return what the writer of the embedded log keeps to."""
-    return LogLimits(
-        partitions=settings.partitions,
-        retention_s=settings.retention_minutes * 60,
-        max_bytes=settings.log_max_bytes,
-        max_record_bytes=settings.record_max_bytes,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One log, one database and what connects them."""
@@ -136,7 +127,8 @@ class Column:
     settings: Settings
     place: Place
     clock: Clock
-    log: LocalLog
+    log: OpenedLog
+    shelf: DeadLetterShelf
     database: Database
     log_id: int
 
@@ -156,7 +148,8 @@ class Column:
         Raises:
             LogUnavailableError: A file cannot be deleted.
         """
-        self.log.expire()
+        if isinstance(self.log, LocalLog):
+            self.log.expire()
 
     def clear(self) -> None:
         """Delete all video, when everything is analysed: nobody need wait for its retention. Brokers keep others' too, and are left alone.
@@ -164,10 +157,16 @@ class Column:
         Raises:
             LogUnavailableError: A file cannot be deleted.
         """
-        self.log.clear()
+        if isinstance(self.log, LocalLog):
+            self.log.clear()
 
     def keep_offsets(self) -> None:
-        """Give no new record an offset that workers have passed: a power failure may have lost records that were committed."""
+        """Give no new record an offset that workers have passed: a power failure may have lost records that were committed.
+
+        Brokers keep theirs by copies of each record.
+        """
+        if not isinstance(self.log, LocalLog):
+            return
         registry = self.registry()
         for partition in range(self.log.partitions):
             self.log.advance(partition, registry.committed(partition))
@@ -202,14 +201,9 @@ class Column:
         return PostgresReport(self.database)
 
 
-def open_log(place: Place, settings: Settings, clock: Clock, *, writes: bool) -> LocalLog:
-    """Open the segment log of a place.
-
-    Raises:
-        ConfigurationError: Another process writes, or it cannot be used so.
-        LogUnavailableError: There is none yet, or it cannot be used for now.
-    """
-    return LocalLog(place.log_path, clock=clock, limits=log_limits(settings) if writes else None)
+def _name_of(uid: str, settings: Settings) -> str | None:
+    """Return under which name a log is found; a topic that is made anew keeps it, a folder has none."""
+    return f"{uid.rpartition('/')[0]}/{settings.kafka_topic}" if settings.kafka_bootstrap else None
 
 
 @contextmanager
@@ -217,25 +211,27 @@ def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterat
     """Open the log and the database of a place; one process at a time may write the log."""
     clock = SystemClock()
     with ExitStack() as stack:
-        log = stack.enter_context(open_log(place, settings, clock, writes=writes_log))
+        log = stack.enter_context(open_log(place.log_path, settings, clock, writes=writes_log))
+        shelf = stack.enter_context(open_shelf(log, settings))
         database = Database(place.database_url, pool_size=max(settings.lanes, _CONNECTIONS) + 2)
         stack.callback(database.close)
-        log_id = register_log(database, log.uid(), [log.offsets(partition).start for partition in range(log.partitions)])
-        column = Column(settings=settings, place=place, clock=clock, log=log, database=database, log_id=log_id)
+        earliest = [log.offsets(partition).start for partition in range(log.partitions)]
+        log_id = register_log(database, log.uid(), earliest, name=_name_of(log.uid(), settings))
+        column = Column(settings=settings, place=place, clock=clock, log=log, shelf=shelf, database=database, log_id=log_id)
         if writes_log:
             column.keep_offsets()
         yield column
 
 
 @contextmanager
-def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[tuple[PostgresStatus, LocalLog | None]]:
-    """Yield who looks at a column from outside: the reader of the database, and of the log where there is one on this machine."""
+def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[tuple[PostgresStatus, OpenedLog | None]]:
+    """Yield who looks at a column from outside: the reader of the database, and of the log where it can be had."""
     with ExitStack() as stack:
         place = stack.enter_context(open_place(settings, notice, kept=True))
         database = Database(place.database_url, pool_size=1)
         stack.callback(database.close)
         try:
-            log = stack.enter_context(open_log(place, settings, SystemClock(), writes=False))
+            log = stack.enter_context(open_log(place.log_path, settings, SystemClock(), writes=False))
         except LogUnavailableError:
             log = None
         yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log
@@ -265,11 +261,6 @@ def _leaving(claims: PostgresClaims) -> Iterator[None]:
         claims.leave()
 
 
-def make_shelf(column: Column) -> DeadLetterShelf:
-    """Return where the bytes of a column's dead letters are kept."""
-    return LocalShelf(column.log)
-
-
 @contextmanager
 def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: str, told: Told) -> Iterator[Worker]:
     """Yield a worker of the column in a slot; an earlier one in the same slot is superseded."""
@@ -279,7 +270,7 @@ def open_worker(column: Column, brain: Brain, stop: threading.Event, *, slot: st
         claims = PostgresClaims(heartbeat, incarnation, ttl_s=column.settings.claim_ttl_s)
         equipment = Equipment(
             log=column.log,
-            shelf=make_shelf(column),
+            shelf=column.shelf,
             facts=PostgresFacts(column.database, log_id=column.log_id, worker_id=incarnation.worker_id),
             engine=brain.engine,
             classifier=brain.classifier,
@@ -342,7 +333,7 @@ def settle(settings: Settings, notice: Callable[[str], None]) -> Settings:
     """
     expect_classifier(settings, notice)
     detector = make_detector(settings, notice).name.partition("-")[0].partition("@")[0]
-    return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(_cores(), settings.partitions)})
+    return settings.model_copy(update={"detector": detector, "actors": settings.actors or min(_cores(), partitions_of(settings))})
 
 
 def lanes_of(settings: Settings) -> int:
