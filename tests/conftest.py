@@ -20,6 +20,8 @@ from tests.servers.postgres import TEMPLATE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.servers.postgres import DatabaseServer
+
 pytest_plugins = ["tests.servers.fixtures"]
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())  # what is logged is shown where a test fails
 
@@ -40,21 +42,27 @@ def server_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_dir: Path) -> Iterator[EmbeddedPostgres]:
+def postgres18(server_dir: Path) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(server_dir / "data", notice=lambda _: None) as server:
         migrate(server.create_database(TEMPLATE))
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres_server(postgres18: EmbeddedPostgres) -> EmbeddedPostgres:
+    """The server of the databases below; some folders and modules put another in its place."""
+    return postgres18
+
+
 @pytest.fixture
-def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+def empty_database_url(postgres_server: DatabaseServer) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
 
 
 @pytest.fixture
-def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+def database_url(postgres_server: DatabaseServer) -> Iterator[str]:
     """The URL of a migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
     connection = psycopg2.connect(postgres_server.url("postgres"))

@@ -20,14 +20,20 @@ from pipeline.adapters.postgres.schema import metadata
 from pipeline.errors import ConfigurationError, DatabaseUnavailableError
 from pipeline.types import Claim
 from tests.contract.samples import NOON, execute, query
+from tests.servers.postgres import SERVERS, server_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.adapters.postgres.embedded import EmbeddedPostgres
+    from tests.servers.postgres import DatabaseServer
 
 PASSWORD = "p@ss/w:rd#%"
 QUOTED_PASSWORD = "p%40ss%2Fw%3Ard%23%25"
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def postgres_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    return server_named(request)
 
 
 def differences(database: Database) -> list[Any]:
@@ -135,15 +141,16 @@ def test_a_server_that_is_away_is_the_machines_fault() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_database_that_does_not_exist_is_the_users(postgres_server: EmbeddedPostgres) -> None:
+def test_a_database_that_does_not_exist_is_the_users(postgres_server: DatabaseServer) -> None:
     with pytest.raises(ConfigurationError, match='"nowhere" does not exist; make it'):
         migrate(postgres_server.url("nowhere"))
 
 
 @pytest.fixture
-def locked_url(server_dir: Path, database: Database, database_url: str) -> Iterator[str]:
+def locked_url(database: Database, database_url: str) -> Iterator[str]:
     """The URL of a user that needs a password, and has given the wrong one."""
-    rules = server_dir / "data" / "postgres" / "pg_hba.conf"
+    ((path,),) = query(database, "SHOW hba_file")
+    rules = Path(path)
     before = rules.read_text()
     rules.write_text("local all locked scram-sha-256\n" + before)
     execute(database, "DROP ROLE IF EXISTS locked")

@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     import os
     import subprocess
 
+    import pytest
+
     from tests.servers.process import Reaper
 
 TEMPLATE = "migrated"  # the database that each test's own is a copy of
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 _PORT = 5432  # part of the socket's name
+SERVERS = ("postgres18", "postgres15")  # the fixtures that give them, for tests that must hold on both
+
+
+def server_named(request: pytest.FixtureRequest) -> DatabaseServer:
+    """Return the server that a fixture with SERVERS as its parameters is to stand for."""
+    server: DatabaseServer = request.getfixturevalue(request.param)
+    return server
 
 
 class DatabaseServer(Protocol):
