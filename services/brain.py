@@ -81,6 +81,11 @@ def open_triton(settings: Settings, url: str) -> TritonClient:
     return _connection(url, settings.triton_timeout_s, settings.triton_in_flight)
 
 
+def connect_triton(settings: Settings) -> TritonClient:
+    """Return the connection to the Triton that the settings name, or to that of this machine's stack."""
+    return open_triton(settings, settings.triton_url or f"127.0.0.1:{settings.stack_triton_grpc_port}")
+
+
 def model_repository(settings: Settings) -> Path:
     """Return the folder of the models that lie on this machine."""
     return settings.model_repository or resource("triton_models")

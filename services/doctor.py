@@ -79,7 +79,8 @@ def _data_dir(settings: Settings) -> Finding:
 
 def _runtime(settings: Settings) -> str:
     runtime(settings.runtime)
-    return f"{settings.runtime} {version(settings.runtime)}"
+    local = f"{settings.runtime} {version(settings.runtime)}"
+    return local if settings.triton_url is None else f"{local}; for the model, Triton at {settings.triton_url}"
 
 
 def _detector(settings: Settings) -> Finding:

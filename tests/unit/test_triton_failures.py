@@ -42,6 +42,7 @@ def test_a_status_is_the_error_that_it_means(status: str) -> None:
         ("RESOURCE_EXHAUSTED", "Exceeds maximum queue size", True),
         ("CANCELLED", "Locally cancelled by application!", True),
         ("INVALID_ARGUMENT", "unexpected shape for input 'face'", False),
+        ("INTERNAL", "failed to load 'faces', failed to poll from model repository", False),
         (None, "got unexpected numpy array shape", False),
     ],
 )

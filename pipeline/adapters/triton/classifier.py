@@ -90,7 +90,7 @@ class TritonClassifier:
             except AwayError:
                 self._forget(served)
                 raise
-        raise NotServedError(f"the model {self._model} at Triton is replaced again and again; it is asked again until it stays")
+        raise NotServedError(f"the model {self._model} at Triton is replaced again and again")
 
     def _ask(self, served: Served, crops: UInt8) -> Attributes:
         starts = range(0, len(crops), served.max_batch_size)
@@ -104,7 +104,7 @@ class TritonClassifier:
     def _settle(self) -> Served:
         """Take the newest version that passes; one thread looks for all, and the others wait for it no longer than for an answer."""
         if not self._settling.acquire(timeout=self._client.timeout_s):
-            raise AwayError(f"Triton at {self._client.address} is slow to show which version of {self._model} it serves; it is asked again")
+            raise AwayError(f"Triton at {self._client.address} is slow to show which version of {self._model} it serves")
         try:
             if self._served is None:
                 self._served = self._newest_that_passes()
@@ -125,7 +125,11 @@ class TritonClassifier:
                 _log.warning("model_version_refused", error=str(error))
             else:
                 return served
-        raise refused[0] if refused else NotServedError(f"Triton serves no version of the model {self._model} now; it is asked again")
+        raise (
+            refused[0]
+            if refused
+            else NotServedError(f"Triton serves no version of the model {self._model}; load one: headcount models load {self._model}")
+        )
 
     def _forget(self, served: Served) -> None:
         if self._served is served:
