@@ -16,6 +16,7 @@ from pipeline.supervisor import Supervisor
 from pipeline.watchdog import Watchdog
 from services.brain import load_brain
 from services.metrics import serve_metrics
+from services.positions import showing_positions
 from services.wiring import Told, make_crew, open_column, open_place, open_worker, settle
 from services.working import Listener, is_done, is_replaced, lag_s
 
@@ -83,6 +84,7 @@ def _work_here(job: _Job) -> None:
         def work() -> None:
             with (
                 open_column(job.place, job.settings, writes_log=False) as column,
+                showing_positions(column),
                 open_worker(column, brain, job.stop, slot=job.slot, told=told) as worker,
             ):
                 _stop_on_signal(job.stop, job.notice)
@@ -99,7 +101,7 @@ def _work_in_cluster(job: _Job, address: str | None) -> None:
     listener = Listener(job.notice)
 
     def work() -> None:
-        with open_column(job.place, job.settings, writes_log=False) as column:
+        with open_column(job.place, job.settings, writes_log=False) as column, showing_positions(column):
             supervisor = Supervisor(crew, job.settings, slot=job.slot, clock=column.clock, tell=listener.tell, notice=job.notice)
             _supervise(supervisor, column, job)
 
