@@ -18,6 +18,7 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError, HungError
+from services import cli_models, cli_stack, cli_topics
 from services.options import AsJson, DatabaseUrl, DataDir, DetectorName, settings_from, write_json
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_topics.app, name="topics")
+app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_stack.app, name="stack")
 
 _Sources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE", help="Files, folders of videos or of pictures, rtsp:// or http:// addresses.")
@@ -98,7 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         demonstration = run_demo(settings, console, RunOptions(kept=True, profile=profile))
         outcome, picture = demonstration.run, demonstration.picture
     else:
-        kept = keep or settings.database_url is not None
+        kept = keep or settings.database_url is not None or settings.kafka_bootstrap is not None
         feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
         outcome = run_column(settings, feed, console, RunOptions(kept=kept, profile=profile))
     if as_json:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand as Command
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -33,16 +37,20 @@ def test_the_table_of_settings_holds_no_other() -> None:
     assert documented - {f"{PREFIX}CONFIG"} == {PREFIX + name.upper() for name in Settings.model_fields}
 
 
+def names_in(command: Command) -> set[str]:
+    """Return the options of a command, and of a group the names and options of its commands."""
+    options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    commands: dict[str, Command] = getattr(command, "commands", {})
+    return options.union(commands, *(names_in(sub) for sub in commands.values()))
+
+
 def test_every_command_is_described_with_its_options() -> None:
     import typer.main  # noqa: PLC0415 - this test alone needs the command line
 
     from services.cli import app  # noqa: PLC0415 - as above
 
     command = typer.main.get_command(app)
-    options = {
-        name: {option for parameter in sub.params for option in parameter.opts if option.startswith("--")}
-        for name, sub in getattr(command, "commands", {}).items()
-    }
+    options = {name: names_in(sub) for name, sub in getattr(command, "commands", {}).items()}
     sections = dict(
         re.findall(r"^## `headcount (\w+)(.*?)(?=^## |\Z)", (DOCS / "commands.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     )

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
 
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback is not None]
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+def commands_of(typer: Typer) -> list[str]:
+    return [command.name or command.callback.__name__ for command in typer.registered_commands if command.callback is not None]
+
+
+COMMANDS = commands_of(app)
+GROUPS = [group.name for group in app.registered_groups if group.name]
+IN_GROUPS = [
+    f"{group.name} {command}" for group in app.registered_groups if group.typer_instance for command in commands_of(group.typer_instance)
+]
 
 
 def test_the_commands_are_these() -> None:
     assert COMMANDS == ["run", "ingest", "worker", "analyze", "status", "sql", "doctor"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + IN_GROUPS)
 def test_a_command_has_help_with_an_example(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"])
+    shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0
     assert f"Example: headcount {command}" in shown.output
 
 
 def test_without_a_command_there_is_help() -> None:
     shown = CliRunner().invoke(app, [])
-    assert all(command in shown.output for command in COMMANDS)
+    assert all(command in shown.output for command in COMMANDS + GROUPS)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_of_commands_names_them(group: str) -> None:
+    shown = CliRunner().invoke(app, [group, "--help"])
+    assert shown.exit_code == 0
+    own = [command.removeprefix(f"{group} ") for command in IN_GROUPS if command.startswith(f"{group} ")]
+    assert own
+    assert all(command in shown.output for command in own)
 
 
 @pytest.mark.parametrize(
