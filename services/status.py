@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from pipeline.adapters.locallog import LocalLog
     from pipeline.adapters.postgres.status import CameraStatus, ColumnStatus, PartitionStatus, WorkerStatus
+    from pipeline.ports import SegmentLog
     from pipeline.settings import Settings
     from pipeline.types import Lag
 
@@ -92,7 +92,7 @@ def is_careful(partition: PartitionStatus) -> bool:
     return partition.crashes >= CAREFUL_FROM
 
 
-def _ends(log: LocalLog, column: ColumnStatus, now: datetime) -> dict[int, End]:
+def _ends(log: SegmentLog, column: ColumnStatus, now: datetime) -> dict[int, End]:
     ends: dict[int, End] = {}
     for known in column.partitions:
         try:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from uuid import UUID
 
     from pipeline.adapters.ray import Begin
     from pipeline.ports import Clock, DeadLetterShelf
@@ -132,15 +133,21 @@ class Column:
     database: Database
     log_id: int
 
-    def registry(self) -> PostgresRegistry:
-        """Return the cameras, for one ingest process."""
+    def registry(self, slot: str | None = None) -> PostgresRegistry:
+        """Return the cameras, for one ingest process; in a slot it has at once what an earlier one in it held."""
         return PostgresRegistry(
             self.database,
             log_id=self.log_id,
             new=NewCameras(site=self.settings.site, time_zone=self.settings.site_timezone, decode=Decode(self.settings.decode)),
             ttl_s=self.settings.claim_ttl_s,
-            holder=uuid5(NAMESPACE_URL, self.log.uid()),  # the log has one writer at a time: its lock excludes a second one
+            holder=self._holder(slot),
         )
+
+    def _holder(self, slot: str | None) -> UUID | None:
+        """Return who leases cameras: the one writer of an embedded log, a slot where many write, or None for one of its own."""
+        if isinstance(self.log, LocalLog):
+            return uuid5(NAMESPACE_URL, self.log.uid())  # its lock excludes a second writer
+        return None if slot is None else uuid5(NAMESPACE_URL, f"headcount:ingest/{slot}")
 
     def expire(self) -> None:
         """Delete video that is older than its retention, also where no camera sends any; brokers do it by themselves.
@@ -211,7 +218,8 @@ def open_column(place: Place, settings: Settings, *, writes_log: bool) -> Iterat
     """Open the log and the database of a place; one process at a time may write the log."""
     clock = SystemClock()
     with ExitStack() as stack:
-        log = stack.enter_context(open_log(place.log_path, settings, clock, writes=writes_log))
+        log = open_log(place.log_path, settings, clock, writes=writes_log)
+        stack.callback(log.close)
         shelf = stack.enter_context(open_shelf(log, settings))
         database = Database(place.database_url, pool_size=max(settings.lanes, _CONNECTIONS) + 2)
         stack.callback(database.close)
@@ -231,7 +239,8 @@ def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[
         database = Database(place.database_url, pool_size=1)
         stack.callback(database.close)
         try:
-            log = stack.enter_context(open_log(place.log_path, settings, SystemClock(), writes=False))
+            log = open_log(place.log_path, settings, SystemClock(), writes=False)
+            stack.callback(log.close)
         except LogUnavailableError:
             log = None
         yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log

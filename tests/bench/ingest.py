@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.video.open import bound_decoder, open_segment
 from services.clock import SystemClock
 from services.follow import segments_of
-from services.wiring import log_limits
+from services.segment_log import log_limits
 from tests.bench.material import FPS, busy
 from tests.bench.measure import Figure, alternately, cost_of, count, cpu, ratio, wall
 from tests.fakes import MemoryRegistry

@@ -19,7 +19,7 @@ from pipeline.adapters.postgres.logs import register_log
 from pipeline.settings import Settings
 from pipeline.types import BatchResult, CoverageMinute, Record
 from services.clock import SystemClock
-from services.wiring import log_limits
+from services.segment_log import log_limits
 from tests.bench.column import open_site
 from tests.bench.measure import Figure, alternately, cost_of, rate, ratio
 from tests.contract.samples import NOON, a_visit

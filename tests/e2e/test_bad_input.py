@@ -14,7 +14,7 @@ from pipeline.adapters.locallog import LocalLog
 from pipeline.settings import Settings
 from pipeline.types import Record
 from services.clock import SystemClock
-from services.wiring import log_limits
+from services.segment_log import log_limits
 from tests.clips import Clip, make_clip
 from tests.e2e.rows import ask, tell
 

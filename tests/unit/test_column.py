@@ -15,13 +15,14 @@ from tests.clocks import SteppedClock
 if TYPE_CHECKING:
     from pipeline.adapters.locallog import LocalLog
     from pipeline.adapters.postgres.database import Database
+    from pipeline.ports import DeadLetterShelf
 
 
 def column(clock: SteppedClock) -> Column:
     place = Place(database_url="", log_path=Path(), kept=True)
     nothing = None
-    log, database = cast("LocalLog", nothing), cast("Database", nothing)
-    return Column(settings=Settings(), place=place, clock=clock, log=log, database=database, log_id=1)
+    log, shelf, database = cast("LocalLog", nothing), cast("DeadLetterShelf", nothing), cast("Database", nothing)
+    return Column(settings=Settings(), place=place, clock=clock, log=log, shelf=shelf, database=database, log_id=1)
 
 
 class Away:

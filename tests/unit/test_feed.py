@@ -16,7 +16,9 @@ from pipeline.types import SegmentKind
 from services.clock import SystemClock
 from services.feed import Feeding, FeedOptions, register, usable_sources
 from services.progress import RunProgress
-from services.wiring import Column, Place, log_limits
+from services.source_list import ListedSource
+from services.segment_log import log_limits
+from services.wiring import Column, Place
 from tests.clips import CODECS, Clip, make_clip
 from tests.fakes import MemoryLog, MemoryRegistry
 from tests.sources import options, read, videos
@@ -74,6 +76,20 @@ def test_sources_that_cannot_be_keep_neither_the_others_nor_their_names(clip: Pa
     assert [failure.kind for failure in failures] == ["not_found", "not_a_video"]
 
 
+def test_listed_sources_have_their_own_names_beside_those_of_the_command(clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    listed = [
+        ListedSource(address=str(clip)),
+        ListedSource(address=str(clip), name="hall"),
+        ListedSource(address=str(make_clip(other / "exit", CODECS["h264"]).parent), name="hall"),
+        ListedSource(address=str(tmp_path / "missing.mp4"), name="lost"),
+    ]
+    usable, failures = usable_sources(FeedOptions(sources=[str(clip)], names=("left",), listed=listed), Settings())
+    assert [source.name for source in usable] == ["left", "door", "hall", "hall-2"]
+    assert [failure.kind for failure in failures] == ["not_found"]
+
+
 def test_where_none_opens_the_first_reason_is_told(garbage: Path) -> None:
     with pytest.raises(SourceError, match=r"garbage\.mp4"):
         usable_sources(sources(garbage), Settings())
@@ -114,7 +130,8 @@ class MemoryColumn:
         assert not self.log.partitions, "fed before the backlog was gone"
         return answer
 
-    def registry(self) -> MemoryRegistry:
+    def registry(self, slot: str | None = None) -> MemoryRegistry:
+        del slot
         return self.cameras
 
     def expire(self) -> None:

@@ -43,15 +43,16 @@ class Bounds:
     Args:
         cluster: The brokers.
         topic: Whose partitions.
+        partitions: How many it has; the first look is at all of them.
         on_trouble: Told when the brokers did not say; not from a caller's thread.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, on_trouble: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, partitions: int, on_trouble: Callable[[], None] = lambda: None) -> None:
         self._topic = topic
         self._on_trouble = on_trouble
         self._lock = Lock()
         self._known: dict[int, Known] = {}
-        self._asked_s: dict[int, float] = {}
+        self._asked_s = dict.fromkeys(range(partitions), time.monotonic())
         self._grown: dict[int, tuple[int, float]] = {}  # partition -> its end as this client learned it, and when
         self._admin = connected(cluster, KafkaAdminClient, request_timeout_ms=_REQUEST_MS)
         self._rounds = Rounds(f"offsets of topic {topic}", self._look, every_s=self._every_s, soon_s=_SOON_S, on_look=lambda: None)

@@ -30,14 +30,8 @@ class Topic:
 
     name: str
     max_record_bytes: int  # headers and value
-    writes: bool = False
-    reads: bool = True
+    writes: bool = False  # else it is opened for reading only
     read_limits: ReadLimits = field(default_factory=ReadLimits)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the brokers must allow."""
-        return frozenset({"READ"} if self.reads else ()) | frozenset({"WRITE"} if self.writes else ())
 
 
 class KafkaLog:
@@ -62,9 +56,9 @@ class KafkaLog:
         self._producer: Producer | None = None
         self._stamps: dict[int, tuple[int, int | None]] = {}  # partition -> offset and stamp that were asked for last
         with ExitStack() as stack:
-            self._watch = Watch(cluster, topic.name, needs=topic.needs, on_look=self._on_look)
+            self._watch = Watch(cluster, topic.name, needs={"WRITE" if topic.writes else "READ"}, on_look=self._on_look)
             stack.callback(self._watch.close)
-            self._bounds = Bounds(cluster, topic.name, on_trouble=self._watch.want)
+            self._bounds = Bounds(cluster, topic.name, partitions=self._watch.partitions, on_trouble=self._watch.want)
             stack.pop_all()
         self._peek = Peek(cluster, topic.name)
 
@@ -113,26 +107,44 @@ class KafkaLog:
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
         """Return records from `offset` on, in order, that are known to be of the topic that was opened."""
         with self._checked(partition):
-            if self._reader is None:
-                with self._opening:
-                    self._reader = self._reader or Reader(
-                        self._cluster, self._topic.name, watch=self._watch, bounds=self._bounds, limits=self._topic.read_limits
-                    )
-            return self._reader.read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
+            return (self._reader or self._open_reader()).read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
 
     def append(self, partition: int, record: Record) -> int:
         """Append a record and return its offset once as many brokers have it as the topic asks for."""
         if not self._topic.writes:
             raise ConfigurationError(f"topic {self._topic.name} was opened for reading; open it to write")
         with self._checked(partition):
-            if self._producer is None:
-                with self._opening:
-                    self._producer = self._producer or Producer(
-                        self._cluster, self._topic.name, max_record_bytes=self._topic.max_record_bytes, on_trouble=self._watch.want
-                    )
-            offset = self._producer.append(partition, record)
+            offset = (self._producer or self._open_producer()).append(partition, record)
             self._bounds.grew(partition, offset + 1)
             return offset
+
+    def record(self, partition: int, offset: int) -> Record | None:
+        """Return the record at a place, beside what is read; None: it is not there, or no more.
+
+        Raises:
+            LogUnavailableError: It cannot be fetched for now.
+            LogReplacedError: The topic was made anew.
+        """
+        with self._checked(partition):
+            bounds = self._bounds.fresh(partition)
+            stored = self._peek.first(partition, offset) if offset in bounds else None
+            self._watch.verify(_VERIFY_S)
+            return None if stored is None or stored.offset != offset else stored.record
+
+    def _open_reader(self) -> Reader:
+        with self._opening:
+            if self._reader is None:
+                self._watch.need("READ")
+                limits = self._topic.read_limits
+                self._reader = Reader(self._cluster, self._topic.name, watch=self._watch, bounds=self._bounds, limits=limits)
+            return self._reader
+
+    def _open_producer(self) -> Producer:
+        with self._opening:
+            if self._producer is None:
+                most = self._topic.max_record_bytes
+                self._producer = Producer(self._cluster, self._topic.name, max_record_bytes=most, on_trouble=self._watch.want)
+            return self._producer
 
     @contextmanager
     def _checked(self, partition: int) -> Iterator[None]:

@@ -22,7 +22,7 @@ from pipeline.errors import ConfigurationError, HeadcountError, LogReplacedError
 from pipeline.metrics import LOG_REPLACED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pipeline.adapters.kafka.cluster import Cluster
 
@@ -68,6 +68,16 @@ def look_at(admin: KafkaAdminClient, topic: str) -> Sight:
     return Sight(topic_id=found["topic_id"], partitions=len(found["partitions"]), operations=frozenset(found["authorized_operations"]))
 
 
+def require(sight: Sight, topic: str, needs: Iterable[str]) -> None:
+    """Refuse a topic with which this user may not do what is needed.
+
+    Raises:
+        ConfigurationError: A permission is missing; says which.
+    """
+    for operation in sorted(set(needs) - sight.operations):
+        raise _forbidden(topic, operation)
+
+
 class Watch:
     """Keeps an eye on one topic. Safe to use from several threads.
 
@@ -82,15 +92,15 @@ class Watch:
         ConfigurationError: The brokers refuse this user, or a permission is missing.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, *, needs: frozenset[str], on_look: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, needs: Iterable[str], on_look: Callable[[], None] = lambda: None) -> None:
         self._topic = topic
-        self._needs = needs
+        self._needs = frozenset(needs)
         self._failure: HeadcountError | None = None
         self._pause_s: float | None = _EVERY_S  # until the next look
         self._admin = connected(cluster, KafkaAdminClient, request_timeout_ms=_REQUEST_MS)
         try:
             self._sight = look_at(self._admin, topic)
-            self._require(self._sight)
+            require(self._sight, topic, self._needs)
             with explained(f"looking at Kafka at {cluster}"):
                 self._cluster_id = self._admin.describe_cluster()["cluster_id"]
             self._rounds = Rounds(f"watching topic {topic}", self._look, every_s=lambda: self._pause_s, soon_s=_SOON_S, on_look=on_look)
@@ -128,6 +138,15 @@ class Watch:
         """
         if self._failure is not None:
             raise self._failure
+
+    def need(self, operation: str) -> None:
+        """Watch from now on that this user may do something more with the topic.
+
+        Raises:
+            ConfigurationError: Not so at the last look.
+        """
+        require(self._sight, self._topic, {operation})
+        self._needs |= {operation}
 
     def want(self) -> None:
         """Look soon: something was fetched, or a call failed."""
@@ -169,12 +188,8 @@ class Watch:
     def _compare(self, sight: Sight) -> None:
         if sight.topic_id != self._sight.topic_id:
             raise LogReplacedError(f"topic {self._topic} was deleted and made anew; what works with it must be started again")
-        self._require(sight)
+        require(sight, self._topic, self._needs)
         self._sight = sight
-
-    def _require(self, sight: Sight) -> None:
-        for operation in sorted(self._needs - sight.operations):
-            raise _forbidden(self._topic, operation)
 
     def _note(self, failure: HeadcountError | None, *, pause_s: float | None) -> None:
         if str(failure) != str(self._failure):
