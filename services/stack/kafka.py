@@ -46,6 +46,7 @@ class KafkaNode:
     format_arguments: tuple[str, ...] = ()  # such as --add-scram
     record_max_bytes: int = 17 * 2**20
     heap_mb: int = 320
+    java_options: tuple[str, ...] = ()  # added to those that every broker has
 
     @property
     def bootstrap(self) -> str:
@@ -124,7 +125,7 @@ class KafkaNode:
             raise ConfigurationError(f"Kafka refuses its configuration; see {log}")
 
     def _java(self, program: str, *arguments: str, heap_mb: int) -> list[str]:
-        return ["java", f"-Xmx{heap_mb}m", *_JAVA_OPTIONS, "-cp", f"{self.jars}/*", program, *arguments]
+        return ["java", f"-Xmx{heap_mb}m", *_JAVA_OPTIONS, *self.java_options, "-cp", f"{self.jars}/*", program, *arguments]
 
 
 def _internal_topics(copies: int) -> dict[str, str]:

@@ -1,0 +1,94 @@
+"""`headcount stack down`: ends the supervisor in good order, or what one that was killed has left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pipeline.adapters.postgres.embedded import EmbeddedPostgres
+from pipeline.errors import HeadcountError, TransientError
+from services.clock import SystemClock
+from services.stack.display import Display
+from services.stack.leftovers import end_leftovers
+from services.stack.processes import lives
+from services.stack.state import EMBEDDED, POSTGRES, StackFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.settings import Settings
+    from services.stack.part import Say
+    from services.stack.processes import Identity
+
+_PATIENCE_S = 120.0  # each part has its own, shorter one
+_KILLED_S = 10.0
+_POLL_S = 0.1
+
+
+class StillUpError(HeadcountError):
+    """The stack does not go down."""
+
+
+def take_down(settings: Settings, console: Console, notice: Say) -> bool:
+    """End the stack of a data folder; return whether there was anything to end.
+
+    Raises:
+        HeadcountError: Something does not end.
+    """
+    folder = StackFolder(settings.data_dir)
+    was_up = folder.is_up()
+    if was_up:
+        _end_supervisor(folder, console)
+    left = folder.read()
+    if left is None:
+        return was_up
+    for name in end_leftovers(left):
+        notice(f"{name}: ended what a supervisor had left")
+    folder.forget()
+    if left.database == EMBEDDED:
+        _stop_database(settings, notice)
+    return True
+
+
+def _end_supervisor(folder: StackFolder, console: Console) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    told: Identity | None = None
+    with Display(console, SystemClock()) as display:
+        while folder.is_up():
+            state = folder.read()
+            if state is not None and lives(state.supervisor):
+                if told != state.supervisor:
+                    told = state.supervisor
+                    _send(told, signal.SIGTERM)
+                display.show(state)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_S)
+    if told is not None and folder.is_up():
+        _send(told, signal.SIGKILL)
+        _wait_for_end(folder)
+
+
+def _wait_for_end(folder: StackFolder) -> None:
+    deadline = time.monotonic() + _KILLED_S
+    while folder.is_up():
+        if time.monotonic() > deadline:
+            raise StillUpError("the supervisor does not end: see headcount stack logs supervisor")
+        time.sleep(_POLL_S)
+
+
+def _send(to: Identity, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        if lives(to):
+            os.kill(to.pid, number)
+
+
+def _stop_database(settings: Settings, notice: Say) -> None:
+    """Join the embedded server, where it was left running, and let go of it: the last one stops it."""
+    if not (settings.data_dir / POSTGRES / "postmaster.pid").exists():
+        return
+    with suppress(TransientError), EmbeddedPostgres(settings.data_dir, notice):
+        pass

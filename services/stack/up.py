@@ -1,0 +1,123 @@
+"""`headcount stack up`: starts the supervisor in the background and waits until everything is healthy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigurationError, HeadcountError
+from pipeline.settings import PREFIX
+from services.clock import SystemClock
+from services.stack.display import Display
+from services.stack.plan import HEADCOUNT, plan_of
+from services.stack.sources import file_of
+from services.stack.state import SUPERVISOR, StackFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from pipeline.settings import Settings
+    from services.source_list import ListedSource
+    from services.stack.state import PartStatus, StackState
+
+_POLL_S = 0.2
+_GIVE_UP_FAILURES = 3  # starts of one part that came to nothing
+_LAST_LINES = 15
+
+
+class NotUpError(HeadcountError):
+    """The stack does not come up, or not whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A stack that is up."""
+
+    state: StackState
+    before: bool  # it was up already
+
+
+def bring_up(settings: Settings, sources: Sequence[ListedSource], console: Console) -> Started:
+    """Start a supervisor in the background, unless one runs, and wait until all parts are healthy.
+
+    Args:
+        settings: Of the stack.
+        sources: What its ingest feeds, with passwords.
+        console: For the progress.
+
+    Raises:
+        ConfigurationError: It is up with other sources, or the user must change something.
+        NotUpError: A part does not come up; the supervisor goes on trying.
+    """
+    folder = StackFolder(settings.data_dir)
+    if folder.is_up():
+        _require_same_sources(folder, sources)
+        return Started(state=_wait(folder, None, console), before=True)
+    plan_of(settings, has_sources=bool(sources))  # raises where settings contradict each other
+    folder.make()
+    if sources:
+        folder.write_private(folder.asked, file_of(sources))
+    return Started(state=_wait(folder, _start(settings, folder, fed=bool(sources)), console), before=False)
+
+
+def _require_same_sources(folder: StackFolder, sources: Sequence[ListedSource]) -> None:
+    if sources and folder.sources.read_bytes() != file_of(sources):
+        raise ConfigurationError("the stack is up with other sources: run headcount stack down first")
+
+
+def _start(settings: Settings, folder: StackFolder, *, fed: bool) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
+    if settings.database_url is not None:
+        environment[f"{PREFIX}DATABASE_URL"] = settings.database_url.get_secret_value()
+    log = folder.log(SUPERVISOR)
+    log.shorten()
+    output = log.open()
+    try:
+        return subprocess.Popen(  # noqa: S603 - ourselves
+            [*HEADCOUNT, "stack", "up", "--foreground", *(("--from", str(folder.asked)) if fed else ())],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    finally:
+        os.close(output)
+
+
+def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, console: Console) -> StackState:
+    """Wait until all is well; of a supervisor that was started just now only its own state counts."""
+    clock = SystemClock()
+    with Display(console, clock) as display:
+        while True:
+            if supervisor is not None and supervisor.poll() is not None:
+                raise _ended(folder, supervisor.returncode)
+            if supervisor is None and not folder.is_up():
+                raise NotUpError("the stack has ended meanwhile: see headcount stack logs supervisor")
+            state = folder.read()
+            if state is not None and (supervisor is None or state.supervisor.pid == supervisor.pid):
+                display.show(state)
+                if state.is_well:
+                    return state
+                for part in state.parts:
+                    if part.refused or part.failures >= _GIVE_UP_FAILURES:
+                        raise _lame(folder, part)
+            time.sleep(_POLL_S)
+
+
+def _ended(folder: StackFolder, code: int) -> HeadcountError:
+    words = folder.log(SUPERVISOR).last_words().removeprefix("headcount: ")
+    if code == ConfigurationError.exit_code:
+        return ConfigurationError(words)
+    return NotUpError(f"the supervisor ended with code {code}: {words}; see headcount stack logs supervisor")
+
+
+def _lame(folder: StackFolder, part: PartStatus) -> NotUpError:
+    lines = [f"  {line}" for line in folder.log(part.name).tail(_LAST_LINES)]
+    advice = f"it is tried again and again; headcount stack logs {part.name} shows more, headcount stack down ends it"
+    return NotUpError("\n".join([f"{part.name} does not come up: {part.error}", *lines, advice]))
