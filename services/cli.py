@@ -18,7 +18,7 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError, HungError
-from services import cli_models, cli_stack, cli_topics
+from services import cli_deadletters, cli_models, cli_stack, cli_topics
 from services.options import AsJson, DatabaseUrl, DataDir, DetectorName, settings_from, write_json
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_topics.app, name="topics")
+app.add_typer(cli_deadletters.app, name="deadletters")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_stack.app, name="stack")
 
@@ -125,17 +126,29 @@ def ingest(  # noqa: PLR0913, PLR0917 - each is an option of the command
     start: _Start = None,
     pace: _Pace = False,
     decode: _Decode = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Further sources, one a line: ADDRESS or NAME = ADDRESS; passwords stay out of sight."),
+    ] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option("--slot", help="Logical place, where many write the log: an ingest that is started again in it goes on at once."),
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Carry videos and cameras into the segment log, for workers to analyse."""
     from services.feed import FeedOptions  # noqa: PLC0415
     from services.ingest import ingest as carry  # noqa: PLC0415
+    from services.source_list import read_sources  # noqa: PLC0415
 
-    if not sources:
-        raise typer.BadParameter("name a SOURCE")
+    if not sources and listed is None:
+        raise typer.BadParameter("name a SOURCE, or a file of them by --from")
     settings = settings_from(data_dir=data_dir, database_url=database_url)
-    options = FeedOptions(sources=sources, names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
+    further = () if listed is None else read_sources(listed, lambda line: typer.echo(line, err=True))
+    options = FeedOptions(
+        sources=sources or (), names=name or (), listed=further, fps=fps, start=_utc(start), pace=pace, decode=decode, slot=slot
+    )
     raise typer.Exit(carry(settings, options, Console(highlight=False)))
 
 

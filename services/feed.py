@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.adapters.camera import SourceOptions, expand, open_source, redact
 from pipeline.backlog import Backlog
-from pipeline.errors import ConfigurationError, HeadcountError, SourceError, TransientError
+from pipeline.errors import ConfigurationError, HeadcountError, LogReplacedError, SourceError, TransientError
 from pipeline.ingest import Ingest
 from pipeline.send import IngestOutcome
 from pipeline.spool_files import sweep
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.types import Camera
     from services.progress import RunProgress
+    from services.source_list import ListedSource
     from services.wiring import Column
 
 _log = structlog.get_logger()
@@ -47,7 +48,9 @@ class FeedOptions:
     """What the user asked for."""
 
     sources: Sequence[str]
-    names: Sequence[str] = ()
+    names: Sequence[str] = ()  # of the cameras of `sources`, in order
+    listed: Sequence[ListedSource] = ()  # further ones
+    slot: str | None = None  # where many processes may write the log: whose cameras this one has at once
     fps: float = 1.0  # of a folder of pictures
     start: datetime | None = None
     pace: bool = False
@@ -77,15 +80,15 @@ def usable_sources(options: FeedOptions, settings: Settings) -> tuple[list[Named
         ConfigurationError: The names are not as many as the cameras.
     """
     failures: list[SourceError] = []
-    found: list[NamedSource | None] = []  # None: a source that cannot be, in its place for the names
-    for text in options.sources:
-        try:
-            found += expand(text)
-        except SourceError as error:
-            failures.append(error)
-            found.append(None)
+    found = _expanded(options.sources, failures)
+    if options.names and len(options.names) != len(found):
+        raise ConfigurationError(f"--name: got {len(options.names)} for {len(found)} cameras; give each camera one, in order")
+    wanted = [source and replace(source, name=name) for source, name in zip(found, options.names, strict=True)] if options.names else found
+    for listed in options.listed:
+        several = _expanded([listed.address], failures)
+        wanted += [source and replace(source, name=listed.name or source.name) for source in several]
     usable: list[NamedSource] = []
-    for source in _named(found, options.names):
+    for source in _distinct(wanted):
         try:
             open_source(source.address, SourceOptions(settings=settings, clock=SystemClock())).close()
             usable.append(source)
@@ -96,18 +99,26 @@ def usable_sources(options: FeedOptions, settings: Settings) -> tuple[list[Named
     return usable, failures
 
 
-def _named(found: Sequence[NamedSource | None], names: Sequence[str]) -> list[NamedSource]:
-    """Return the sources that are there, under the user's names or the files' made distinct."""
-    if names and len(names) != len(found):
-        raise ConfigurationError(f"--name: got {len(names)} for {len(found)} cameras; give each camera one, in order")
+def _expanded(texts: Sequence[str], failures: list[SourceError]) -> list[NamedSource | None]:
+    """Return the sources that texts stand for; None is one that cannot be, in its place for the names."""
+    found: list[NamedSource | None] = []
+    for text in texts:
+        try:
+            found += expand(text)
+        except SourceError as error:
+            failures.append(error)
+            found.append(None)
+    return found
+
+
+def _distinct(wanted: Sequence[NamedSource | None]) -> list[NamedSource]:
+    """Return the sources that are there, with their names made distinct."""
     named: list[NamedSource] = []
-    for index, source in enumerate(found):
-        if source is None:
-            continue
-        wanted = names[index] if names else source.name
-        taken = {other.name for other in named}
-        distinct = next(name for name in _numbered(wanted) if name not in taken)
-        named.append(replace(source, name=distinct))
+    for source in wanted:
+        if source is not None:
+            taken = {other.name for other in named}
+            name = next(name for name in _numbered(source.name) if name not in taken)
+            named.append(replace(source, name=name))
     return named
 
 
@@ -139,6 +150,7 @@ class Feeding:
         self.failures: list[HeadcountError] = []
         self.sessions: list[tuple[UUID, int]] = []  # (camera_id, session) of what was fed, wholly or in part
         self.interrupted = False
+        self.replaced: LogReplacedError | None = None  # the log was made anew: open everything anew, and feed again
         self._live = False
         self._column = column
         self._notice = notice
@@ -155,7 +167,7 @@ class Feeding:
         )
         self._ingest = Ingest(
             log=column.log,
-            registry=column.registry(),
+            registry=column.registry(options.slot),
             clock=column.clock,
             stop=self.stop_feeding,
             backlog=Backlog(column.settings.uncommitted_max_bytes),
@@ -254,6 +266,9 @@ class Feeding:
             )
         if outcome.spooled:
             self._notice(f"camera {camera.name!r}: {outcome.spooled} records wait on disk; the next start sends them")
+        if isinstance(outcome.failure, LogReplacedError):
+            self.replaced = outcome.failure
+            self.stop_feeding.set()  # those that have nothing to send now do not notice
         if outcome.failure is not None:
             self.failures.append(outcome.failure)
             self._notice(f"headcount: {outcome.failure}")

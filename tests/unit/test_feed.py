@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, cast
 import av
 import pytest
 
-from pipeline.errors import ConfigurationError, DatabaseUnavailableError, SourceError
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError, LogReplacedError, SourceError
 from pipeline.record import to_record
 from pipeline.settings import Settings
 from pipeline.types import SegmentKind
 from services.clock import SystemClock
 from services.feed import Feeding, FeedOptions, register, usable_sources
 from services.progress import RunProgress
-from services.source_list import ListedSource
 from services.segment_log import log_limits
+from services.source_list import ListedSource
 from services.wiring import Column, Place
 from tests.clips import CODECS, Clip, make_clip
 from tests.fakes import MemoryLog, MemoryRegistry
@@ -112,6 +112,15 @@ class ExpiringLog(MemoryLog):
 
 
 @dataclass
+class ReplacedLog(ExpiringLog):
+    """A log that was made anew."""
+
+    def append(self, partition: int, record: Record) -> int:
+        del partition, record
+        raise LogReplacedError("the log was made anew")
+
+
+@dataclass
 class MemoryColumn:
     """As much of a column as feeding needs, in memory."""
 
@@ -162,6 +171,14 @@ def test_a_source_that_fails_on_the_way_is_still_told(clip: Path) -> None:
     assert [camera_id for camera_id, _ in feeding.sessions] == [camera.camera_id]
     assert [str(failure) for failure in feeding.failures] == ["the lease was lost"]
     assert column.notices == ["headcount: the lease was lost"]
+
+
+def test_a_log_that_was_made_anew_stops_all_that_is_fed_and_is_told(clip: Path) -> None:
+    column = MemoryColumn(log=ReplacedLog())
+    feeding = column.feed(clip)
+    assert feeding.replaced is not None
+    assert feeding.stop_feeding.is_set()
+    assert not feeding.interrupted
 
 
 def test_feeding_waits_for_the_backlog_of_an_earlier_run_also_while_nobody_can_tell(clip: Path) -> None:
