@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench check lock wheel clean
+.PHONY: help install demo test servers bench check lock wheel clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,8 +28,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## count the visits of a clip that is made on the spot
 	$(BIN)/headcount run --demo
 
-test: install ## run all tests
-	$(BIN)/python -m pytest
+test: install ## run all tests, PYTEST_OPTIONS="-x tests/contract" some of them
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+servers: ## install what tests with real servers need: Java, Maven, PostgreSQL 15 (Debian 12, as root)
+	.ci/servers $(PYTHON)
 
 bench: install ## print how fast it is here, BENCH="plumbing --json figures.json" a part of it (an hour; docs/benchmarks.md)
 	$(BIN)/python -m tests.bench $(BENCH)
@@ -44,6 +47,8 @@ check: install ## lint, format, types, layers, unit tests: under two minutes
 lock: ## resolve the dependencies again, hashed and without an address
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --extra demo --extra openvino --group dev --output-file requirements.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-deps --output-file services/stack/triton.lock services/stack/triton.in
 
 wheel: install ## build dist/headcount-*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import sysconfig
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pipeline.errors import ConfigurationError
 
 HOST = "127.0.0.1"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_LIBRARY = f"libpython{_PYTHON}.so.1.0"
+_OWN_LIBRARIES = Path(sysconfig.get_config_var("LIBDIR") or "/nowhere")
 _BACKENDS = Path(__file__).parent / "backends"
 _EXIT_S = 5  # how long requests in hand may take when it is told to stop
 _LOOK_TIMEOUT_S = 2.0
@@ -42,11 +45,13 @@ class TritonServer:
         """Lay out the backends: Triton's for Python, with the stub of this Python, and ours. The server must not run.
 
         Raises:
-            ConfigurationError: Triton has no stub for this Python.
+            ConfigurationError: Triton has no stub for this Python, or the stub lacks Python's shared library.
         """
         source = self._wheel / "python_backend_stubs" / _PYTHON / "triton_python_backend_stub"
         if not source.is_file():
             raise ConfigurationError(f"Triton cannot run its backend on Python {_PYTHON}: use another one, or set HEADCOUNT_TRITON_URL")
+        if not _has_shared_python():
+            raise ConfigurationError(f"Triton's backend needs {_LIBRARY} (Debian, Ubuntu: apt-get install libpython{_PYTHON})")
         self.clear()
         shutil.rmtree(self._backends, ignore_errors=True)
         shutil.copytree(self._wheel / "backends" / "python", self._backends / "python")
@@ -121,7 +126,10 @@ class TritonServer:
         return self._packages / "pytriton" / "tritonserver"
 
     def _libraries(self) -> str:
-        """Return where the stub finds its libpython, which need not be installed where the system looks."""
-        own = Path(sysconfig.get_config_var("LIBDIR") or "")
-        found = [own] if (own / f"libpython{_PYTHON}.so.1.0").is_file() else []
-        return ":".join(str(folder) for folder in (*found, self._packages / "nvidia_pytriton.libs"))
+        """Return where the stub finds its libraries, that of Python among them if it is not where the system looks."""
+        own = [_OWN_LIBRARIES] if (_OWN_LIBRARIES / _LIBRARY).is_file() else []
+        return ":".join(str(folder) for folder in (*own, self._packages / "nvidia_pytriton.libs"))
+
+
+def _has_shared_python() -> bool:
+    return (_OWN_LIBRARIES / _LIBRARY).is_file() or find_library(f"python{_PYTHON}") is not None

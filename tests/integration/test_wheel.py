@@ -30,6 +30,11 @@ def test_resources_are_inside_whole(names: set[str], resource: str) -> None:
     assert {f"pipeline/_resources/{name}" for name in files} <= names
 
 
+@pytest.mark.parametrize("name", ["pom.xml", "triton.lock", "backends/onnxruntime/model.py"])
+def test_what_the_stack_is_fetched_and_laid_out_by_is_inside(names: set[str], name: str) -> None:
+    assert f"services/stack/{name}" in names
+
+
 def test_every_module_is_inside_and_typed(names: set[str]) -> None:
     modules = {path.relative_to(ROOT).as_posix() for package in ("pipeline", "services") for path in (ROOT / package).rglob("*.py")}
     assert modules | {"pipeline/py.typed", "services/py.typed"} <= names
