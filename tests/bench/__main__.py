@@ -18,6 +18,7 @@ from tests.bench.memory import memory
 from tests.bench.pace import capacity, pace
 from tests.bench.plumbing import plumbing
 from tests.bench.processes import adopt_orphans
+from tests.bench.production import production
 from tests.bench.runtimes import runtimes
 from tests.bench.setup import Setup
 from tests.bench.stores import stores
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 132
 _LEAST_MINUTES = 0.5  # a shorter look says nothing of growth
-_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, tutorial, gate, memory, stores, runtimes, pace, capacity)}
+_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, production, tutorial, gate, memory, stores, runtimes, pace, capacity)}
 
 
 def main() -> None:

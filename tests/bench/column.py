@@ -110,10 +110,16 @@ def open_site() -> Iterator[Site]:
 
 
 def watched_run(
-    site: Site, program: Program, arguments: Sequence[str | Path], *, cores: int = 0, look: Callable[[], None] = lambda: None
+    site: Site,
+    program: Program,
+    arguments: Sequence[str | Path],
+    *,
+    cores: int = 0,
+    look: Callable[[], None] = lambda: None,
+    beside: Sequence[int] = (),
 ) -> Watched:
-    """Run a program, and the site's server, on so many cores (0: all that there are), to its good end."""
-    with on_cores(cores or os.cpu_count() or 1, *site.pids()):
+    """Run a program, the site's server and other processes on so many cores (0: all that there are), to its good end."""
+    with on_cores(cores or os.cpu_count() or 1, *site.pids(), *beside):
         watched = watch(program.start(*arguments), every_s=_LOOK_S, look=look)
     if watched.code:
         raise RuntimeError(watched.stderr)

@@ -36,13 +36,13 @@ _SHIFTS_PX = 64
 def busy(folder: Path, seconds: float) -> Path:
     """Return a clip of 5 to 9 faces a frame (without ../shared: the demo's, up to 2)."""
     name = "arcade" if _ARCADE.exists() else "demo"
-    return _repeated(_once(folder / f"{name}-loop.mp4", lambda: _frames_of(_source(folder))), folder / f"{name}-{seconds:g}s.mp4", seconds)
+    return repeated(_once(folder / f"{name}-loop.mp4", lambda: _frames_of(_source(folder))), folder / f"{name}-{seconds:g}s.mp4", seconds)
 
 
 def empty(folder: Path, seconds: float) -> Path:
     """Return a clip of a room where nobody is, through a noisy sensor, by an encoder that has settled."""
     loop = _once(folder / "empty-loop.mp4", _noise)
-    return _repeated(loop, folder / f"empty-{seconds:g}s.mp4", seconds, skipped=_EMPTY_FRAMES // 2)
+    return repeated(loop, folder / f"empty-{seconds:g}s.mp4", seconds, skipped=_EMPTY_FRAMES // 2)
 
 
 def _source(folder: Path) -> Path:
@@ -90,8 +90,8 @@ def _encode(frames: Iterable[av.VideoFrame], path: Path) -> None:
     unfinished.replace(path)
 
 
-def _repeated(loop: Path, path: Path, seconds: float, *, skipped: int = 0) -> Path:
-    """Write a clip's packets again and again, without encoding them anew."""
+def repeated(loop: Path, path: Path, seconds: float, *, skipped: int = 0) -> Path:
+    """Write a clip's packets (25 a second, no B-frames) again and again, without encoding them anew; return where."""
     if path.exists():
         return path
     unfinished = path.with_suffix(".part")

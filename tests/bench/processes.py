@@ -70,8 +70,9 @@ def on_cores(number: int, *pids: int) -> Iterator[None]:
 
 def _pin(cores: set[int] | Sequence[int], pids: Sequence[int]) -> None:
     for pid in pids:
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(pid, cores)
+        with suppress(ProcessLookupError, FileNotFoundError):
+            for thread in [Path("0")] if pid == 0 else Path(f"/proc/{pid}/task").iterdir():  # those to come inherit it
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def sample() -> Sample:

@@ -10,16 +10,20 @@ from uuid import uuid4
 
 import pytest
 
+from pipeline.adapters.postgres.migrate import migrate
 from services.demo import make_demo_clip
 from tests.e2e.command import Program
-from tests.e2e.rows import stored, tell
+from tests.e2e.rows import ask, stored, tell
+from tests.e2e.servers import Servers
 from tests.shared import SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeline.adapters.postgres.embedded import EmbeddedPostgres
     from tests.e2e.rows import Stored
+    from tests.servers.kafka import KafkaServers
+    from tests.servers.triton import TritonServers
 
 YUNET = SHARED / "models" / "detect" / "yunet_n_dynamic.onnx"
 
@@ -54,6 +58,25 @@ def new_database(postgres_server: EmbeddedPostgres) -> Callable[[], str]:
     return lambda: postgres_server.create_database(f"test_{uuid4().hex[:12]}")
 
 
+@pytest.fixture(scope="session")
+def new_migrated_database(new_database: Callable[[], str]) -> Callable[[], str]:
+    """Make a database that has the tables."""
+
+    def make() -> str:
+        url = new_database()
+        migrate(url)
+        return url
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def servers(kafka_servers: KafkaServers, triton_servers: TritonServers) -> Iterator[Servers]:
+    """A Kafka broker and a Triton that tests kill; each leaves them running."""
+    with kafka_servers() as kafka, triton_servers() as triton:
+        yield Servers(kafka=kafka, triton=triton)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
     """A log that holds some cameras' whole recordings, and a database that knows of them but has nothing analysed."""
@@ -70,22 +93,46 @@ class Fed:
         return self.program.with_settings(database_url=url), url
 
 
-@pytest.fixture(scope="session")
-def fed(headcount: Program, demo_clip: Path, postgres_server: EmbeddedPostgres, server_dir: Path) -> Fed:
-    """Four cameras that saw the demo's clip, each in its own partition; a commit for each of their six segments."""
+def feed(program: Program, clip: Path, server: EmbeddedPostgres) -> Fed:
+    """Let four cameras see a clip, each in its own partition; a commit for each of their six segments."""
     name = f"fed_{uuid4().hex[:12]}"
-    program = headcount.with_settings(data_dir=server_dir / name, commit_segments=1)
-    names = [word for camera in "abcd" for word in ("--name", camera)]
-    program = program.with_settings(database_url=postgres_server.create_database(name))
-    ended = program("ingest", *[demo_clip] * 4, *names)
+    program = program.with_settings(commit_segments=1, database_url=server.create_database(name))
+    ended = program("ingest", *[clip] * 4, *[word for camera in "abcd" for word in ("--name", camera)])
     assert ended.code == 0, ended
-    return Fed(program=program, server=postgres_server, database=name)
+    return Fed(program=program, server=server, database=name)
 
 
-@pytest.fixture(scope="session")
-def undisturbed(fed: Fed) -> Stored:
-    """What one worker that nothing disturbs makes of the log."""
+def analyse(fed: Fed) -> Stored:
+    """Return what one worker that nothing disturbs makes of the log."""
     program, database = fed.copy()
     ended = program("worker", "--until-end")
     assert ended.code == 0, ended
     return stored(database)
+
+
+@pytest.fixture(scope="session")
+def fed(headcount: Program, demo_clip: Path, postgres_server: EmbeddedPostgres, server_dir: Path) -> Fed:
+    """Four cameras that saw the demo's clip, in the embedded log."""
+    return feed(headcount.with_settings(data_dir=server_dir / "fed"), demo_clip, postgres_server)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(fed: Fed) -> Stored:
+    return analyse(fed)
+
+
+@pytest.fixture(scope="session")
+def fed_kafka(headcount: Program, demo_clip: Path, postgres_server: EmbeddedPostgres, server_dir: Path, servers: Servers) -> Fed:
+    """The same cameras in a topic; their crops go to Triton."""
+    program = servers.column(headcount.with_settings(data_dir=server_dir / "fed-kafka"), partitions=4)
+    fed = feed(program, demo_clip, postgres_server)
+    assert ask(postgres_server.url(fed.database), "SELECT 1 FROM log WHERE log_uid LIKE 'kafka:%'")
+    return fed
+
+
+@pytest.fixture(scope="session")
+def undisturbed_kafka(fed_kafka: Fed, servers: Servers) -> Stored:
+    before = servers.crops_answered()
+    undisturbed = analyse(fed_kafka)
+    assert servers.crops_answered() > before
+    return undisturbed

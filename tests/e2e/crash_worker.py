@@ -26,9 +26,10 @@ from pipeline.metrics import FENCED
 from pipeline.settings import load_settings
 from pipeline.types import BatchResult
 from pipeline.worker import Worker
+from services.brain import load_brain
 from services.logs import configure
 from services.metrics import serve_metrics
-from services.wiring import load_brain, open_column, open_place
+from services.wiring import open_column, open_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from pipeline.types import Claim
-    from services.wiring import Brain, Column, Place
+    from pipeline.ports import Classifier
+    from pipeline.types import Attributes, Claim, UInt8
+    from services.brain import Brain
+    from services.wiring import Column, Place
 
 Hook: TypeAlias = "Callable[[str], None]"
 
+_ASKING_S = 0.005  # the request is on its way; a batch takes longer
 TRANSACTION_TIMEOUT_S = 2  # a worker that is stopped inside its transaction holds the row no longer
 
 
@@ -78,6 +82,23 @@ class FactsApart(FactsWithPoints):
         return super().commit(claim, to_offset, BatchResult(states=result.states), stay_careful=stay_careful)
 
 
+class ClassifierWithPoint:
+    """The real thing; `asking` is reached while the answer is waited for, where that takes longer than the delay."""
+
+    def __init__(self, classifier: Classifier, at: Hook) -> None:
+        self._classifier = classifier
+        self._at = at
+
+    @property
+    def name(self) -> str:
+        return self._classifier.name
+
+    def classify(self, crops: UInt8) -> Attributes:
+        if len(crops):
+            threading.Timer(_ASKING_S, self._at, ("asking",)).start()
+        return self._classifier.classify(crops)
+
+
 _FACTS = {"kept": FactsWithPoints, "off": FactsWithoutFence, "apart": FactsApart}
 
 
@@ -110,9 +131,10 @@ def _database(stack: ExitStack, place: Place, pool_size: int) -> Database:
 def _equipment(column: Column, brain: Brain, facts: FactsWithPoints) -> Equipment:
     return Equipment(
         log=column.log,
+        shelf=column.shelf,
         facts=facts,
         engine=brain.engine,
-        classifier=brain.classifier,
+        classifier=ClassifierWithPoint(brain.classifier, facts.at),
         settings=column.settings,
         clock=column.clock,
         stop=threading.Event(),

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +25,25 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Fed
     from tests.e2e.rows import Stored
 
+COLUMNS = {"embedded": ("fed", "undisturbed"), "production": ("fed_kafka", "undisturbed_kafka")}
 WORKER = (sys.executable, "-m", "tests.e2e.crash_worker")
 TTL_S = 1.0
 POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A column, and what it stores where nothing disturbs it."""
+
+    fed: Fed
+    undisturbed: Stored
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Place:
+    """The column that the test is parametrised with."""
+    fed, undisturbed = (request.getfixturevalue(name) for name in COLUMNS[request.param])
+    return Place(fed=fed, undisturbed=undisturbed)
 
 
 def work_to_the_end(program: Program, *arguments: str) -> int:
@@ -91,32 +108,45 @@ def raise_again(process: subprocess.Popen[str]) -> int:
     return int(ended.stdout)
 
 
-@pytest.mark.parametrize(("point", "number"), [("decoding", 30), ("before_commit", 3), ("after_fence", 3)])
-def test_a_zombie_is_refused(fed: Fed, undisturbed: Stored, point: str, number: int) -> None:
-    program, database = fed.copy()
+@pytest.mark.parametrize(
+    ("place", "point", "number"),
+    [
+        ("embedded", "decoding", 30),
+        ("embedded", "before_commit", 3),
+        ("embedded", "after_fence", 3),
+        ("production", "decoding", 30),
+        ("production", "asking", 3),  # a request is at Triton
+        ("production", "after_fence", 3),  # inside the transaction
+    ],
+    indirect=["place"],
+)
+def test_a_zombie_is_refused(place: Place, point: str, number: int) -> None:
+    program, database = place.fed.copy()
     program = program.with_settings(claim_ttl_s=TTL_S, renew_s=TTL_S / 4)
     with zombie(program, database, "--at", point, "--time", str(number)) as process:
         others_finish(program, database)
         refused = raise_again(process)
     assert refused >= 1
-    assert_same(stored(database), undisturbed)
+    assert_same(stored(database), place.undisturbed)
 
 
-def test_control_without_the_fence_a_zombie_spoils_the_rows(fed: Fed, undisturbed: Stored) -> None:
-    program, database = fed.copy()
+@pytest.mark.parametrize("place", COLUMNS, indirect=True)
+def test_control_without_the_fence_a_zombie_spoils_the_rows(place: Place) -> None:
+    program, database = place.fed.copy()
     program = program.with_settings(claim_ttl_s=TTL_S, renew_s=TTL_S / 4)
     with zombie(program, database, "--at", "before_commit", "--time", "3", "--fence", "off") as process:
         others_finish(program, database)
         raise_again(process)
     with pytest.raises(AssertionError):
-        assert_same(stored(database), undisturbed)
-    assert stored(database).exact["coverage"] != undisturbed.exact["coverage"]
+        assert_same(stored(database), place.undisturbed)
+    assert stored(database).exact["coverage"] != place.undisturbed.exact["coverage"]
 
 
-def test_control_with_the_position_in_a_second_transaction_a_crash_counts_twice(fed: Fed, undisturbed: Stored) -> None:
-    program, database = fed.copy()
+@pytest.mark.parametrize("place", COLUMNS, indirect=True)
+def test_control_with_the_position_in_a_second_transaction_a_crash_counts_twice(place: Place) -> None:
+    program, database = place.fed.copy()
     kill_at(program, "between", 3, "--fence", "apart")
     work_to_the_end(program, "a", "--fence", "apart")
-    assert stored(database).exact["coverage"] != undisturbed.exact["coverage"]
+    assert stored(database).exact["coverage"] != place.undisturbed.exact["coverage"]
     with pytest.raises(AssertionError):
-        assert_same(stored(database), undisturbed)
+        assert_same(stored(database), place.undisturbed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -14,10 +15,10 @@ from tests.e2e.rows import ask, stored, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.e2e.command import Program
     from tests.e2e.rows import Rows, Stored
+    from tests.e2e.servers import Servers
 
 _FED, _UNDISTURBED = "fed", "undisturbed"
 _LONGEST_S = 900.0
@@ -25,10 +26,11 @@ _LONGEST_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """A data folder with a whole log; its embedded database is started by whoever works there, and killed."""
+    """A whole log, in a data folder or on a broker; the embedded database is started by whoever works there, and killed."""
 
     program: Program
     data_dir: Path
+    servers: Servers | None  # None: nothing is outside of the data folder
     ends: Mapping[int, int]  # by partition: the offset after its last record
     records_a_camera: int
     undisturbed: Stored
@@ -78,9 +80,9 @@ class Ground:
         return self.data_dir / "postgres" / "postmaster.pid"
 
 
-def prepare(program: Program, data_dir: Path, clip: Path, cameras: int) -> Ground:
+def prepare(program: Program, servers: Servers | None, clip: Path, cameras: int) -> Ground:
     """Fill a log with what each camera saw, and let one worker that nothing disturbs analyse it."""
-    program = program.with_settings(data_dir=data_dir)
+    data_dir = Path(program.settings["data_dir"])
     names = [word for number in range(cameras) for word in ("--name", f"camera-{number}")]
     ended = finish(program.start("ingest", *[clip] * cameras, *names, "--start", "2026-01-05T09:00:00"), patience_s=_LONGEST_S)
     assert ended.code == 0, ended
@@ -92,7 +94,7 @@ def prepare(program: Program, data_dir: Path, clip: Path, cameras: int) -> Groun
         ended = finish(program.with_settings(database_url=url).start("worker", "--until-end"), patience_s=_LONGEST_S)
         assert ended.code == 0, ended
         each = sum(ends.values()) // cameras
-        return Ground(program=program, data_dir=data_dir, ends=ends, records_a_camera=each, undisturbed=stored(url))
+        return Ground(program=program, data_dir=data_dir, servers=servers, ends=ends, records_a_camera=each, undisturbed=stored(url))
 
 
 def _server(data_dir: Path) -> EmbeddedPostgres:

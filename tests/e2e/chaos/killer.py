@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 import psutil
@@ -43,6 +43,7 @@ class Killer:
     service: Service
     schedule: Schedule
     meters: Meters
+    more: Mapping[Kind, Callable[[], bool]] = field(default_factory=dict)  # what can be done to the column's servers
 
     def run(self) -> None:
         """Strike and wait by turns until the schedule or the work is over; then let the work end."""
@@ -108,6 +109,7 @@ class Killer:
             Kind.HANG: self._hang,
             Kind.POINT: self._kill_second_worker,
             Kind.SECOND_ZOMBIE: self._raise_second_zombie,
+            **self.more,
         }
         return ways[kind]()
 
