@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import uuid4
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.adapters.locallog import LocalLog
 from pipeline.adapters.postgres.claims import PostgresClaims, enrol
 from pipeline.adapters.postgres.database import Database
+from pipeline.adapters.postgres.deadletters import PostgresDeadLetters
 from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgres
 from pipeline.adapters.postgres.facts import PostgresFacts
 from pipeline.adapters.postgres.logs import register_log
@@ -36,12 +37,12 @@ from services.logs import configure
 from services.metrics import serve_metrics
 from services.predecessors import Heir, closing_predecessors
 from services.segment_log import open_log, open_shelf, partitions_of
+from services.slot import lease_holder
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from uuid import UUID
 
     from pipeline.adapters.ray import Begin
     from pipeline.ports import Clock, DeadLetterShelf
@@ -140,14 +141,8 @@ class Column:
             log_id=self.log_id,
             new=NewCameras(site=self.settings.site, time_zone=self.settings.site_timezone, decode=Decode(self.settings.decode)),
             ttl_s=self.settings.claim_ttl_s,
-            holder=self._holder(slot),
+            holder=lease_holder(self.log.uid(), slot),
         )
-
-    def _holder(self, slot: str | None) -> UUID | None:
-        """Return who leases cameras: the one writer of an embedded log, a slot where many write, or None for one of its own."""
-        if isinstance(self.log, LocalLog):
-            return uuid5(NAMESPACE_URL, self.log.uid())  # its lock excludes a second writer
-        return None if slot is None else uuid5(NAMESPACE_URL, f"headcount:ingest/{slot}")
 
     def expire(self) -> None:
         """Delete video that is older than its retention, also where no camera sends any; brokers do it by themselves.
@@ -244,6 +239,33 @@ def open_readers(settings: Settings, notice: Callable[[str], None]) -> Iterator[
         except LogUnavailableError:
             log = None
         yield PostgresStatus(database, ttl_s=settings.claim_ttl_s), log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letters:
+    """What is known of dead letters, and where their bytes may be."""
+
+    stored: PostgresDeadLetters
+    log: OpenedLog | None = None  # None: it cannot be read from here
+    shelf: DeadLetterShelf | None = None
+    trouble: str | None = None  # why not
+
+
+@contextmanager
+def open_letters(settings: Settings, notice: Callable[[str], None]) -> Iterator[Letters]:
+    """Yield who looks at dead letters from outside."""
+    with ExitStack() as stack:
+        place = stack.enter_context(open_place(settings, notice, kept=True))
+        database = Database(place.database_url, pool_size=1)
+        stack.callback(database.close)
+        letters = Letters(stored=PostgresDeadLetters(database))
+        try:
+            log = open_log(place.log_path, settings, SystemClock(), writes=False)
+            stack.callback(log.close)
+            letters = replace(letters, log=log, shelf=stack.enter_context(open_shelf(log, settings)))
+        except LogUnavailableError as error:
+            letters = replace(letters, trouble=str(error))
+        yield letters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
