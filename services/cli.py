@@ -84,6 +84,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         bool | None, typer.Option("--ray/--no-ray", help="Workers under Ray, one for each core; or one in this process (HEADCOUNT_RAY).")
     ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the workers' time went, by stage.")] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Feed the stack that is up, and have its workers analyse (headcount stack up).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Count the visits in videos and cameras, from source to database, and print them."""
@@ -91,21 +94,27 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from services.feed import FeedOptions  # noqa: PLC0415
     from services.run import RunOptions  # noqa: PLC0415
     from services.run import run as run_column  # noqa: PLC0415
+    from services.stack.joined import at_stack  # noqa: PLC0415
 
+    if stack and (detector or ray is not None or profile):
+        raise typer.BadParameter("--stack takes no --detector, --ray or --profile: its workers were started with their own")
     if demo == bool(sources):
         raise typer.BadParameter("name a SOURCE, or give --demo, not both")
     if demo and (name or start or pace or decode or fps != 1.0):
         raise typer.BadParameter("--demo takes no --name, --fps, --start, --pace or --decode: its clip is made and counted as it is")
     settings = settings_from(data_dir=data_dir, database_url=database_url, detector=detector, ray=ray)
+    joined = at_stack(settings) if stack else None
+    settings = settings if joined is None else joined.settings
+    kept = keep or demo or settings.database_url is not None or settings.kafka_bootstrap is not None
+    options = RunOptions(kept=kept, profile=profile, require_workers=None if joined is None else joined.require_workers)
     console = Console(stderr=True, highlight=False)
     picture = None
     if demo:
-        demonstration = run_demo(settings, console, RunOptions(kept=True, profile=profile))
+        demonstration = run_demo(settings, console, options)
         outcome, picture = demonstration.run, demonstration.picture
     else:
-        kept = keep or settings.database_url is not None or settings.kafka_bootstrap is not None
         feed = FeedOptions(sources=sources or (), names=name or (), fps=fps, start=_utc(start), pace=pace, decode=decode)
-        outcome = run_column(settings, feed, console, RunOptions(kept=kept, profile=profile))
+        outcome = run_column(settings, feed, console, options)
     if as_json:
         write_json(outcome.report.document())
     elif outcome.report.totals.segments or not outcome.failures:
@@ -211,10 +220,11 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show who works on which partition, the lag, the cameras' last minutes, and what was not used."""
+    from services.stack.joined import with_stack  # noqa: PLC0415
     from services.status import look  # noqa: PLC0415
     from services.status_tables import print_status  # noqa: PLC0415
 
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    settings = with_stack(settings_from(data_dir=data_dir, database_url=database_url))
     found = look(settings, Console(stderr=True, highlight=False).print, minutes=minutes)
     if as_json:
         write_json(found.document())

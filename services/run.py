@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
+from services.elsewhere import elsewhere
 from services.feed import Feeding, interruptible, register, usable_sources
 from services.metrics import serve_metrics
 from services.profile import profile_table
@@ -18,6 +20,7 @@ from services.working import in_this_process, with_ray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from rich.console import Console
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from services.feed import Feed, FeedOptions
     from services.wiring import Column
+    from services.working import Working
+
+    WayOfWorking = Callable[[Column, Feeding, RunProgress, Callable[[str], None]], AbstractContextManager[Working]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class RunOptions:
 
     kept: bool  # keep rows and positions; else they go with the run
     profile: bool = False  # say at the end where the time went
+    require_workers: Callable[[], None] | None = None  # others work, the stack's: raises where they do not; None: this run works
 
 
 def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOptions) -> RunOutcome:
@@ -67,7 +74,9 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
     notice = _printer(console)
     for failure in failures:
         notice(f"headcount: {failure}")
-    settings = settle(settings, notice)
+    works = options.require_workers is None
+    if works:
+        settings = settle(settings, notice)
     serve_metrics(settings.metrics_port)
     with (
         open_place(settings, notice, kept=options.kept) as place,
@@ -75,13 +84,13 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
     ):
         feeds = register(column, named, feed)
         feeding = Feeding(column, feed, progress, notice)
-        working = with_ray if settings.ray else in_this_process
+        working = _way_of_working(settings, feeds, options)
         with working(column, feeding, progress, notice) as work:
             began = time.monotonic()
-            with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=True):
+            with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=works):
                 work()
             elapsed_s = time.monotonic() - began
-        if not column.patiently(column.backlog):
+        if works and not column.patiently(column.backlog):
             column.clear()
         if options.profile:
             lanes = min(lanes_of(settings), len({feed.camera.partition for feed in feeds}))
@@ -92,6 +101,12 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
             failures=[*failures, *feeding.failures],
             interrupted=feeding.interrupted,
         )
+
+
+def _way_of_working(settings: Settings, feeds: Sequence[Feed], options: RunOptions) -> WayOfWorking:
+    if options.require_workers is not None:
+        return partial(elsewhere, feeds, options.require_workers)
+    return with_ray if settings.ray else in_this_process
 
 
 def _printer(console: Console) -> Callable[[str], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import bindparam, select, text, tuple_
+from sqlalchemy import bindparam, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Uuid
 
@@ -80,6 +80,12 @@ class PostgresReport:
             chosen = chosen.where(tuple_(visit.c.camera_id, visit.c.session).in_(sessions))
         with self._database.transaction() as connection:
             return [visit_of(row) for row in connection.execute(chosen).mappings()]
+
+    def count_visits(self, cameras: Collection[UUID]) -> int:
+        """Return how many visits of these cameras are stored."""
+        chosen = select(func.count()).select_from(visit).where(visit.c.camera_id.in_(cameras))
+        with self._database.transaction() as connection:
+            return connection.execute(chosen).scalar_one()
 
     def totals(self, cameras: Collection[UUID], sessions: Collection[Session] | None = None) -> Totals:
         """Return the totals of these cameras, or of the minutes of their given sessions."""
