@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.stages.decode import DecodeOptions, Decoder
 from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
 from tests.clips import CODECS, make_clip
+from tests.mutations import mutated
 from tests.sources import read, videos
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MUTATIONS = 2000
 REASONS = {None, "not_openable", "picture_too_large", "decode_error", "no_frames"}
 LIMIT_KIB = 300 * 1024
-HEADER_BYTES = 400  # EBML, tracks, extradata
 
 
 class Nobody:
@@ -36,27 +36,6 @@ class Nobody:
 
 def a_gate(dice: random.Random) -> Gate | None:
     return dice.choice((None, KeyframesOnly(), LookFirst(GateLimits(interval_us=1_000_000, motion_share=0.001), Nobody())))
-
-
-def mutated(payload: bytes, dice: random.Random) -> bytes:
-    """Return a payload with flipped bits, a cut, a burst of noise, a hole or a damaged header."""
-    data = bytearray(payload)
-    kind = dice.randrange(5)
-    if kind == 0:
-        for _ in range(dice.choice((1, 4, 32))):
-            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-    elif kind == 1:
-        del data[dice.randrange(len(data)) :]
-    elif kind == 2:
-        at = dice.randrange(len(data))
-        data[at : at + dice.randrange(1, 300)] = dice.randbytes(dice.randrange(1, 300))
-    elif kind == 3:
-        at = dice.randrange(len(data))
-        del data[at : at + dice.randrange(1, 300)]
-    else:
-        for _ in range(dice.choice((1, 3, 10))):
-            data[dice.randrange(min(HEADER_BYTES, len(data)))] = dice.randrange(256)
-    return bytes(data) or b"\0"
 
 
 def test_damaged_segments_are_counted_and_never_crash(tmp_path: Path) -> None:
