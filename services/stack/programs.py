@@ -70,7 +70,7 @@ class Programs:
         self._fetch("Kafka", [maven, "--quiet", "--batch-mode", "--file", str(HERE / "pom.xml"), *goal])
 
     def _fetch_triton(self, folder: Path) -> None:
-        self._notice(f"fetching Triton {TRITON_VERSION}, 90 MB, once")
+        self._notice(f"fetching Triton {TRITON_VERSION}, 97 MB, once")
         made = _run([sys.executable, "-m", "venv", str(folder)])
         if made.returncode:
             raise ConfigurationError(f"{sys.executable} cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)")

@@ -41,6 +41,13 @@ def test_a_broker_takes_records_and_gives_them_back(kafka_server: KafkaCluster) 
     assert (sent, found) == ([0, 1], [1, 1_500_000])
 
 
+def test_servers_listen_on_the_loopback_only(kafka_server: KafkaCluster, triton_server: Triton) -> None:
+    for process in (kafka_server.nodes[0], triton_server.process):
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        addresses = {entry.laddr.ip for one in family for entry in one.net_connections() if entry.status == psutil.CONN_LISTEN}
+        assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}  # gRPC writes it as an address of IPv6
+
+
 @pytest.mark.parametrize("model", ["face_attributes", "face_attributes_research"])
 def test_triton_answers_as_the_network_in_process(triton_server: Triton, model: str) -> None:
     faces = np.random.default_rng(1).integers(0, 255, (5, 112, 112, 3), dtype=np.uint8)
