@@ -16,6 +16,8 @@ import av
 from rich.markup import escape
 
 from pipeline.adapters.detectors import make_detector
+from pipeline.adapters.kafka.cluster import cluster_of, require_crc32c
+from pipeline.adapters.kafka.diagnose import look
 from pipeline.adapters.postgres import programs
 from pipeline.adapters.runtimes import runtime
 from pipeline.errors import HeadcountError
@@ -64,6 +66,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _detector(settings)
     yield _tried("embedded PostgreSQL", lambda: f"{programs.MAJOR}" if programs.bundled() else "")
     yield _tried("database", lambda: _database(settings))
+    if settings.kafka_bootstrap is not None:
+        yield _tried("Kafka", lambda: _kafka(settings))
     yield _extra("demo", "scikit-image", "skimage", "the clip of run --demo")
     yield _extra("openvino", "openvino", "openvino", "HEADCOUNT_RUNTIME=openvino")
 
@@ -93,6 +97,13 @@ def _detector(settings: Settings) -> Finding:
 def _database(settings: Settings) -> str:
     with open_place(settings, lambda _: None, kept=True):
         return "your own, current" if settings.database_url is not None else "embedded, current"
+
+
+def _kafka(settings: Settings) -> str:
+    require_crc32c()
+    cluster = cluster_of(settings)
+    look(cluster)
+    return f"{cluster}; its topics: headcount topics check"
 
 
 def _tried(what: str, attempt: Callable[[], str]) -> Finding:

@@ -6,13 +6,14 @@ import socket
 import ssl
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kafka.errors import for_code
 from kafka.net.compat import KafkaNetClient
 from kafka.net.sasl import get_sasl_mechanism
 
+from pipeline.adapters.kafka.cluster import Broker
 from pipeline.adapters.kafka.failures import explained, translated
 from pipeline.adapters.kafka.wire import NO_ERROR, Conversation, GarbledError
 from pipeline.errors import ConfigurationError, HeadcountError, LogUnavailableError
@@ -20,7 +21,7 @@ from pipeline.errors import ConfigurationError, HeadcountError, LogUnavailableEr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeline.adapters.kafka.cluster import Broker, Cluster, Login
+    from pipeline.adapters.kafka.cluster import Cluster, Login
 
 T = TypeVar("T")
 
@@ -51,11 +52,24 @@ def connected(cluster: Cluster, make: Callable[..., T], **options: Any) -> T:  #
 
     try:
         with explained(f"connecting to Kafka at {cluster}"):
-            return make(**{**cluster.options(), "kafka_client": remember, **options})
+            made = make(**{**cluster.options(), "kafka_client": remember, **options})
+        _look_at_advertised(cluster, begun[-1])
     except BaseException:
         for client in begun:
             client.close()  # a constructor that fails leaves its thread behind
         raise
+    return made
+
+
+def _look_at_advertised(cluster: Cluster, client: KafkaNetClient) -> None:
+    """See that the addresses which the brokers name can be reached: clients are sent there, and would wait in vain."""
+    advertised = tuple(Broker(host=broker.host, port=broker.port) for broker in client.cluster.brokers())
+    if not set(advertised).isdisjoint(cluster.bootstrap):
+        return  # looked at already, or as good as the others
+    try:
+        look(replace(cluster, bootstrap=advertised))
+    except HeadcountError as error:
+        raise type(error)(f"{error} (an address that the brokers advertise; see their advertised.listeners)") from None
 
 
 def look(cluster: Cluster, *, within_s: float = _LOOK_S) -> None:
