@@ -106,7 +106,11 @@ def test_while_a_server_is_stopped_lanes_do_not_each_wait_and_memory_does_not_gr
     place.triton.process.pause()
     asked, process = metered("headcount_triton_requests_total", outcome="away"), psutil.Process()
     with ThreadPoolExecutor(LANES) as pool:
-        list(pool.map(place.lane, [2.0] * LANES))
+        lanes = [pool.submit(place.lane, 2.0) for _ in range(LANES)]
+        wait_until(lambda: metered("headcount_triton_requests_in_flight") > 0, "a request is under way", patience_s=2.0)
+        assert metered("headcount_triton_requests_in_flight") <= IN_FLIGHT
+        for lane in lanes:
+            lane.result()
         grown_from = process.memory_info().rss
         failures = sum(pool.map(place.lane, [8.0] * LANES))
         grown = process.memory_info().rss - grown_from
@@ -157,10 +161,14 @@ def test_the_health_of_a_server_that_is_gone_is_that_it_is_away(place: Place) ->
 
 def test_a_model_that_is_unloaded_is_waited_for(place: Place) -> None:
     ModelControl(place.client).unload(MODEL)
-    for _ in range(3):  # each is an answer: the breaker stays closed
+    away, not_served = (metered("headcount_triton_requests_total", outcome=outcome) for outcome in ("away", "not_served"))
+    for _ in range(3):
         with pytest.raises(NotServedError, match="headcount models"):
             place.classifier.classify(noise(1))
     assert check_models(place.client) == ()
+    assert metered("headcount_triton_requests_total", outcome="away") == away
+    assert metered("headcount_triton_requests_total", outcome="not_served") == not_served + 1, "then it is only asked what it serves"
+    assert metered("headcount_triton_breaker", state="closed") == 1
     ModelControl(place.client).load(MODEL)
     place.classifier.classify(noise(1))
 

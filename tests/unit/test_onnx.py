@@ -185,4 +185,5 @@ def test_both_configurations_say_the_same_but_for_the_processor(name: str) -> No
     gpu, cpu = (folder / "config.pbtxt").read_text(), (folder / "configs" / "cpu.pbtxt").read_text()
     assert gpu.replace("KIND_GPU", "KIND_CPU").replace("max_queue_delay_microseconds: 1000 ", "") == cpu
     assert not {"default_queue_policy", "priority_levels"} & set(re.findall(r"\w+", gpu))
+    assert "dynamic_batching" in gpu
     assert read_model_config(folder.parent, name).max_batch_size == 64
