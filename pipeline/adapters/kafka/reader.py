@@ -206,13 +206,12 @@ class Reader:
     def _step(self) -> None:
         self._arrange()
         try:
-            polled = self._consumer.poll(timeout_ms=_POLL_MS)
+            self._file(self._consumer.poll(timeout_ms=_POLL_MS))
+            self._pass_holes()
         except kafka.OffsetOutOfRangeError as error:
             self._mark_out_of_range(error.args[0])
         except kafka.KafkaError as error:
             self._suspect(error)
-        else:
-            self._file(polled)
 
     def _arrange(self) -> None:
         """Put the consumer where the windows want it."""
@@ -268,7 +267,6 @@ class Reader:
                 if window is not None and window.seek_to is None:
                     window.add([stored_record(record) for record in records], now_s)
                     self._bounds.grew(place.partition, max(records[-1].offset + 1, self._consumer.highwater(place) or 0))
-            self._pass_holes()
             self._show()
             if polled:
                 self._changed.notify_all()
@@ -277,10 +275,11 @@ class Reader:
 
     def _pass_holes(self) -> None:
         """Where offsets hold no record, such as another client's markers, go on behind them."""
-        for partition, window in self._windows.items():
-            if window.waiting and not window.size and window.seek_to is None:
-                reached = self._consumer.position(TopicPartition(self._topic, partition), timeout_ms=0)
-                window.position = max(window.position, reached or 0)
+        with self._changed:
+            for partition, window in self._windows.items():
+                if window.waiting and not window.size and window.seek_to is None:
+                    reached = self._consumer.position(TopicPartition(self._topic, partition), timeout_ms=0)
+                    window.position = max(window.position, reached or 0)
 
     def _show(self) -> None:
         LOG_BUFFERED_BYTES.set(self._held())
