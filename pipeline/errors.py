@@ -63,7 +63,7 @@ class SourceError(ConfigurationError):
     The kinds in `MACHINE_KINDS` are not the user's mistake and exit with 1.
     """
 
-    MACHINE_KINDS = frozenset({"connection_failed", "tls_failed", "timeout", "no_keyframe", "unreadable"})
+    MACHINE_KINDS = frozenset({"connection_failed", "tls_failed", "timeout", "no_keyframe", "clock_set", "unreadable"})
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

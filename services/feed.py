@@ -158,7 +158,7 @@ class Feeding:
         self._spool = spool_limits(column.place, column.settings)
         self._source_options = SourceOptions(
             settings=column.settings,
-            clock=SystemClock(),
+            clock=column.clock,
             fps=options.fps,
             start=options.start,
             pace=options.pace,
@@ -244,17 +244,26 @@ class Feeding:
             self.stop_work.set()
 
     def _feed_one(self, feed: Feed) -> None:
-        if self.stop_feeding.is_set():
-            return
+        while not self.stop_feeding.is_set():
+            outcome = self._carried(feed)
+            again = isinstance(outcome.failure, SourceError) and outcome.failure.kind == "clock_set"
+            if again:
+                self._notice(str(outcome.failure))
+                outcome.failure = None
+            self._conclude(feed.camera, outcome)
+            if not again:
+                return
+
+    def _carried(self, feed: Feed) -> IngestOutcome:
+        """Carry one source as one session, and say what became of it."""
         try:
             source = open_source(feed.source.address, self._source_options)
             try:
-                outcome = self._ingest.run(source, feed.camera)
+                return self._ingest.run(source, feed.camera)
             finally:
                 source.close()
         except HeadcountError as error:
-            outcome = IngestOutcome(failure=error)
-        self._conclude(feed.camera, outcome)
+            return IngestOutcome(failure=error)
 
     def _conclude(self, camera: Camera, outcome: IngestOutcome) -> None:
         if outcome.session is not None:

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from pipeline.settings import Settings
 from pipeline.types import SegmentKind, to_us
+from services.feed import Feeding, FeedOptions, register, usable_sources
+from services.progress import RunProgress
+from services.wiring import Place
 from tests.clips import make_clip
 from tests.clocks import FastClock, RealClock
 from tests.live import LIVE_CLIP, Watch
+from tests.metered import metered
 from tests.rtspd import Behaviour, RtspServer
 from tests.sources import videos
+from tests.unit.test_feed import MemoryColumn
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
+
+    from services.wiring import Column
 
 TIMES = 20  # the clock's speed where 20 s of silence are waited for
 QUIET_S = 20
 SHORT = Settings(segment_target_s=0.4, segment_max_s=2, connect_timeout_s=0.5, read_timeout_s=0.5)
+
+
+class SetClock(RealClock):
+    """The machine's clock, which may be set."""
+
+    step = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.step
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +89,37 @@ def test_a_step_back_of_the_cameras_clock_is_not_seen_in_capture_time(clip: Path
     assert all(later.captured_us > before.captured_us for before, later in pairwise(segments))
     assert all(abs(later.captured_us - before.end_us) < 25_000 for before, later in pairwise(segments))
     assert segments[0].captured_us == pytest.approx(began_us, abs=500_000)
+
+
+def wait_for(column: MemoryColumn, records: int) -> None:
+    """Wait until the log holds so many records."""
+    deadline_s = time.monotonic() + 60
+    while len(column.log.partitions[0]) < records:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=3)])
+def test_a_host_whose_clock_is_set_by_much_begins_a_new_session(clip: Path, tmp_path: Path, step: timedelta) -> None:
+    refused = metered("headcount_capture_times_refused_total")
+    clock = SetClock()
+    place = Place(database_url="", log_path=tmp_path / "log", kept=True)
+    column = MemoryColumn(clock=clock, settings=SHORT, place=place)
+    with RtspServer(clip) as server:
+        wanted = FeedOptions(sources=[f"rtsp://{server.address}/live"])
+        feeding = Feeding(cast("Column", column), wanted, RunProgress(), column.notices.append)
+        feeds = register(cast("Column", column), usable_sources(wanted, SHORT)[0], wanted)
+        with feeding.running(feeds):
+            wait_for(column, 3)
+            clock.step = step
+            wait_for(column, 8)
+    first, second = ([segment for segment in column.log.segments(0) if segment.session == number] for number in (1, 2))
+    assert first[-1].kind is SegmentKind.END
+    moved = timedelta(microseconds=second[0].captured_us - first[-1].captured_us)
+    assert abs(moved - step) < timedelta(seconds=20)
+    assert metered("headcount_capture_times_refused_total") == refused + 1
+    assert not feeding.failures
+    assert any("clock was set" in notice for notice in column.notices)
 
 
 def test_a_slow_camera_is_not_cut_off(clip: Path) -> None:

@@ -31,7 +31,7 @@ _DOUBLINGS = 16  # a camera may be away for weeks
 _QUIET_S = 20.0  # then open tracks may close
 _FUTURE_US = 60_000_000
 _KEPT_TIMES = 2  # the retention: once in the spool, once in the log
-_FATAL = frozenset({"keyframe_interval_too_long"})
+_FATAL = frozenset({"keyframe_interval_too_long", "clock_set"})
 
 
 class LiveSource:
@@ -57,7 +57,7 @@ class LiveSource:
         Nothing where it was stopped before the first segment.
 
         Raises:
-            SourceError: The first connection failed, or the camera's keyframes are too far apart.
+            SourceError: The first connection failed, the camera's keyframes are too far apart, or the machine's clock was set.
         """
         writer = SegmentWriter(position=position, clock=self._clock)
         failures = 0
@@ -92,8 +92,7 @@ class LiveSource:
                 yield from self._recording(connection, writer)
                 return True
             for segment in written(connection.runs(self._clock), writer):
-                if not self._plausible(segment):
-                    continue
+                self._check_time(segment)
                 self._quiet_s = self._options.clock.monotonic() + _QUIET_S
                 self._tell_online()
                 yield segment
@@ -103,14 +102,17 @@ class LiveSource:
             self.close()
         return self._options.stop.is_set()
 
-    def _plausible(self, segment: Segment) -> bool:
-        """Say whether the capture time can be: not in the future, nor so long ago that nobody would have kept the video."""
+    def _check_time(self, segment: Segment) -> None:
+        """Refuse a segment of the future, or so old that nobody would have kept it: the host's clock was set, by much.
+
+        Raises:
+            SourceError: Within a session time only grows, so another one must begin.
+        """
         age_us = to_us(self._options.clock.now()) - segment.captured_us
-        plausible = -_FUTURE_US <= age_us <= _KEPT_TIMES * self._options.settings.retention_minutes * 60e6
-        if not plausible:
+        if not -_FUTURE_US <= age_us <= _KEPT_TIMES * self._options.settings.retention_minutes * 60e6:
             CAPTURE_TIMES_REFUSED.inc()
             _log.warning("capture_time_refused", sequence=segment.sequence, age_s=age_us / 1e6)
-        return plausible
+            raise SourceError("clock_set", f"{redact(self._url)}: this machine's clock was set; the camera is begun anew")
 
     def _tell_online(self) -> None:
         """Tell that a segment came."""
