@@ -33,3 +33,17 @@ def test_what_was_dropped_and_what_lies_in_another_partition_takes_no_room() -> 
     assert backlog.hold(1, 5)
     backlog.dropped(0, 5)
     assert backlog.hold(0, 5)
+
+
+def test_offsets_with_holes_are_free_once_the_position_is_beyond_them() -> None:
+    backlog = Backlog(2)
+    for offset in (3, 10, 11):  # others write the partition too
+        assert backlog.hold(0, 1)
+        backlog.appended(0, 1, offset)
+    assert not backlog.committed(0, 3)
+    assert not backlog.hold(0, 1)
+    assert backlog.committed(0, 7)
+    assert backlog.hold(0, 1)
+    assert not backlog.committed(0, 10)
+    assert backlog.committed(0, 500)
+    assert backlog.committed(0, 500) is False
