@@ -14,7 +14,7 @@ import structlog
 
 from pipeline.errors import InvalidRecordError
 from pipeline.metrics import show_spool, spool_dropped
-from pipeline.spool_files import CameraFolder, SpoolFile, read
+from pipeline.spool_files import CameraFolder, FolderInUseError, SpoolFile, read
 from pipeline.types import Segment, SegmentKind, to_us
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _POLL_S = 0.1
+_ENTRIES = 10
 _HEAD_BYTES = 512  # at most, of a file
 
 
@@ -71,6 +72,7 @@ class Spool:
         self._handed: _Waiting | None = None  # what the sender has: the first one
         self._bytes = 0  # on disk
         self._finished = False
+        self._session = 0
         self._dropped = 0  # since it was empty
         self._told: set[str] = set()  # since it was empty
 
@@ -83,8 +85,9 @@ class Spool:
             session: That the camera's new lease gave.
         """
         with self._changed:
+            self._session = session
             try:
-                fed_by_us = self._enter(session)
+                fed_by_us = self._enter_patiently()
             except OSError as error:
                 self._tell_unwritable(error)
                 return
@@ -178,19 +181,33 @@ class Spool:
                 self._folder = None
             return len(self._waiting)
 
-    def _enter(self, session: int) -> bool:
-        """Take the folder and what is in it; return whether no other process had the camera since that was written."""
+    def _enter_patiently(self) -> bool:
+        """Enter; again where another process has the folder, which may only sweep it."""
+        for _ in range(_ENTRIES - 1):
+            with suppress(FolderInUseError):
+                return self._enter()
+            self._clock.sleep(_POLL_S)
+        return self._enter()
+
+    def _enter(self, *, empty: bool = False) -> bool:
+        """Take the folder and what is in it; return whether no other process had the camera since that was written.
+
+        Raises:
+            OSError: It cannot be used, or is not empty where it should be.
+        """
         folder = self._open_folder(self._limits.folder / str(self._camera.camera_id))
         try:
             last_session, files = folder.last_session(), folder.files()
-            folder.note(session)
+            if empty and files:
+                raise OSError(errno.EEXIST, "what an earlier ingest left lies there until the next start")  # noqa: TRY301 - as any other
+            folder.note(self._session)
         except OSError:
             folder.close()
             raise
         self._folder = folder
         self._waiting.extend(_Waiting(session=file.session, put_ms=file.spooled_ms, file=file) for file in files)
         self._bytes = sum(file.size for file in files)
-        return last_session == session - 1
+        return last_session == self._session - 1
 
     def _end_sessions(self) -> None:
         """Put an END behind each session that was left without one."""
@@ -248,13 +265,14 @@ class Spool:
                 return
 
     def _writable(self) -> CameraFolder:
-        """Return the folder.
+        """Return the folder; take it now where that was not possible at the start.
 
         Raises:
-            OSError: It could not be taken at the start, so nobody can say whose files lie in it; the next start tries again.
+            OSError: It is still not possible.
         """
         if self._folder is None:
-            raise OSError(errno.EACCES, "the spool's folder could not be used when the camera was begun")
+            self._enter(empty=True)
+        assert self._folder is not None, "what was entered is held"
         return self._folder
 
     def _free(self, size: int, reason: str) -> bool:

@@ -253,6 +253,37 @@ def test_a_folder_that_another_process_uses_is_left_alone(tmp_path: Path) -> Non
     assert sent(first) == videos(0, 1, 2)
 
 
+def test_a_folder_that_becomes_free_is_used_but_what_lies_in_it_is_left_to_the_next_start(tmp_path: Path) -> None:
+    first, second = opened(spool_in(tmp_path)), opened(spool_in(tmp_path), session=2)
+    first.put(record(0))
+    first.close()
+    for sequence in range(3):
+        second.put(record(sequence, session=2))
+    assert len(files(tmp_path)) == 1
+    assert sweep(tmp_path, 2**62) == 1
+    for sequence in range(3, 6):
+        second.put(record(sequence, session=2))
+    assert len(files(tmp_path)) == 4
+    assert sent(second) == videos(2, 3, 4, 5, session=2)
+
+
+class WaitingClock(SteppedClock):
+    """A clock on which a folder becomes free while it is waited for."""
+
+    def __init__(self, holder: Spool) -> None:
+        super().__init__()
+        self._holder = holder
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._holder.close()
+
+
+def test_a_folder_that_is_only_swept_is_waited_for(tmp_path: Path) -> None:
+    holder = filled(spool_in(tmp_path), 2)
+    assert sent(opened(spool_in(tmp_path), session=2, clock=WaitingClock(holder))) == [*videos(0, 1), end(2)]
+
+
 class FullFolder(CameraFolder):
     """A folder on a disk that holds two records."""
 
