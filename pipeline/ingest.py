@@ -79,13 +79,16 @@ class Ingest:
         return Sender(log=self.log, registry=self.registry, clock=self.clock, progress=self.progress)
 
     def _lease(self, source: SegmentSource, camera: Camera) -> Lease | None:
-        until_s = self.clock.monotonic() + self.held_patience_s
+        until_s, told = self.clock.monotonic() + self.held_patience_s, False
         while True:
             try:
                 return self._sender().patiently(lambda: self.registry.lease(camera, source.session), self.stop.is_set)
-            except ConfigurationError:
+            except ConfigurationError as error:
                 if self.stop.is_set() or self.clock.monotonic() >= until_s:
                     raise
+                if not told:
+                    _log.warning("camera_held", error=str(error))
+                told = True
             self.clock.sleep(_HELD_WAIT_S)
 
     def _carry(self, source: SegmentSource, lease: Lease, outcome: IngestOutcome) -> None:
