@@ -17,6 +17,7 @@ SELECT visit_id, camera_id, session, started_at, ended_at, age_band, gender, obs
 FROM visit ORDER BY visit_id
 """
 _EXACT_COLUMNS = 13
+_REPEAT = "repeat"
 _STATEMENTS = {
     "positions": "SELECT partition, next_offset FROM log_partition ORDER BY 1",
     "coverage": "SELECT * FROM coverage ORDER BY camera_id, minute",
@@ -40,8 +41,14 @@ class Stored:
         return len(self.exact["visits"])
 
     def of_the_video(self) -> Stored:
-        """Return what does not name the log's offsets: after a writer's crash a segment may lie in the log twice."""
-        return replace(self, exact={what: found for what, found in self.exact.items() if what != "positions"})
+        """Return what does not depend on how often a segment lies in the log: after a writer's crash it may lie there twice."""
+        rejected = [row for row in self.exact["rejected"] if _REPEAT not in row]
+        return replace(self, exact={what: found for what, found in self.exact.items() if what != "positions"} | {"rejected": rejected})
+
+    @property
+    def repeats(self) -> int:
+        """How many records were passed over because they lie in the log twice."""
+        return sum(row[-1] for row in self.exact["rejected"] if _REPEAT in row)
 
 
 def stored(database_url: str) -> Stored:

@@ -59,6 +59,13 @@ class Servers:
         assert ended.code == 0, ended
         return program
 
+    def make_topic_anew(self, program: Program) -> None:
+        """Delete the topic of a column, and make it again under its name."""
+        with closing(self.kafka.admin()) as admin:
+            admin.delete_topics([program.settings["kafka_topic"]])
+        ended = program("topics", "apply")
+        assert ended.code == 0, ended
+
     @contextmanager
     def broker_killed(self) -> Iterator[None]:
         """Have no broker while the block runs."""

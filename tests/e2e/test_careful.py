@@ -6,6 +6,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.rows import ask, assert_same, stored
 
 if TYPE_CHECKING:
@@ -36,8 +38,11 @@ def work_until_done(program: Program, *arguments: str) -> tuple[int, str]:
         assert deaths <= MOST_DEATHS, "the record is opened again and again"
 
 
-def test_a_record_that_kills_is_set_aside_and_the_rest_is_as_ever(fed: Fed, undisturbed: Stored) -> None:
+@pytest.mark.parametrize("names", [("fed", "undisturbed"), ("fed_kafka", "undisturbed_kafka")], ids=["embedded", "production"])
+def test_a_record_that_kills_is_set_aside_and_the_rest_is_as_ever(names: tuple[str, str], request: pytest.FixtureRequest) -> None:
     """All four partitions are worked at once, so that each death also hits three that hold no such record."""
+    fed: Fed = request.getfixturevalue(names[0])
+    undisturbed: Stored = request.getfixturevalue(names[1])
     program, database = fed.copy()
     program = program.with_settings(commit_segments=64)
     ((partition, camera),) = ask(database, "SELECT partition, camera_id FROM camera WHERE name = 'b'")

@@ -14,9 +14,10 @@ from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 from pipeline.settings import load_settings
 from services.follow import segments_of
 from tests.bench.material import repeated
+from tests.e2e.command import finish
 from tests.e2e.manifest import by_camera, in_topic, of_clip, without_repeats
 from tests.e2e.paced import Paced
-from tests.e2e.rows import assert_same, stored
+from tests.e2e.rows import ask, assert_same, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CAMERAS, PARTITIONS = 4, 8
 SEGMENT_S = 1
 ROOM_S = 10  # of video before and after an outage
+PATIENCE_S = 300
 MOST_GROWTH = 48 * 2**20  # bytes
 
 
@@ -53,7 +55,7 @@ def whole(program: Program, clip: Path, server_dir: Path) -> Stored:
     """What the embedded column stores of the recordings, undisturbed."""
     data_dir = server_dir / "outages-whole"
     names = [word for number in range(CAMERAS) for word in ("--name", f"camera-{number}")]
-    ended = program.with_settings(data_dir=data_dir)("run", *[clip] * CAMERAS, *names, "--keep")
+    ended = finish(program.with_settings(data_dir=data_dir).start("run", *[clip] * CAMERAS, *names, "--keep"), PATIENCE_S)
     assert ended.code == 0, ended
     with EmbeddedPostgres(data_dir, notice=lambda _: None) as server:
         return stored(server.url("headcount"))
@@ -105,17 +107,19 @@ def test_nothing_is_missing_after(
 ) -> None:
     outage(paced, servers, outage_s)
     paced.wait_for_the_end()
-    assert_fed_once(paced, servers, clip)
-    assert_same(stored(paced.database_url).of_the_video(), whole.of_the_video())
+    found = stored(paced.database_url)
+    assert found.repeats == repeats_of_a_whole_feed(paced, servers, clip)
+    assert_same(found.of_the_video(), whole.of_the_video())
 
 
-def assert_fed_once(paced: Paced, servers: Servers, clip: Path) -> None:
-    """Check that each camera's log is its recording, but for repeats next to each other."""
+def repeats_of_a_whole_feed(paced: Paced, servers: Servers, clip: Path) -> int:
+    """Check that each camera's log is its recording, but for repeats next to each other; return how many these are."""
     wanted = of_clip(clip, segment_target_s=SEGMENT_S)
     cameras = by_camera(in_topic(servers.bootstrap, paced.program.settings["kafka_topic"]))
     assert len(cameras) == CAMERAS
     for segments in cameras.values():
         assert without_repeats(segments) == wanted
+    return sum(len(segments) - len(wanted) for segments in cameras.values())
 
 
 def test_control_the_manifest_notices_what_is_missing_and_what_stands_twice_apart(clip: Path) -> None:
@@ -141,3 +145,16 @@ def test_while_triton_is_away_the_lag_grows_and_memory_does_not(paced: Paced, se
     assert max(sizes) - before < MOST_GROWTH, (before, sizes)
     paced.wait_for_the_end()
     assert_same(stored(paced.database_url).of_the_video(), whole.of_the_video())
+
+
+COVERED = "SELECT camera_id, minute + s * interval '1 second' FROM coverage, generate_series(0, 59) s WHERE get_bit(seconds, s) = 1"
+
+
+def test_a_topic_that_is_deleted_and_made_anew_is_fed_again_or_leaves_a_gap(paced: Paced, servers: Servers, whole: Stored) -> None:
+    servers.make_topic_anew(paced.program)
+    paced.wait_for(lambda: ask(paced.database_url, "SELECT count(*) FROM log") == [(2,)], "nobody opens the new topic")
+    paced.wait_for_the_end()
+    found = stored(paced.database_url)
+    assert len(ask(paced.database_url, COVERED)) == CAMERAS * ROOM_S or found.exact["gaps"]
+    assert not found.exact["states"]
+    assert found.visits >= whole.visits
