@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pipeline.adapters.postgres.status import PostgresStatus
 from pipeline.adapters.triton import TritonClient
 from pipeline.adapters.triton.health import check_models, probe
 from pipeline.errors import ConfigurationError, LogUnavailableError, TransientError
+from services.stack.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,11 +103,11 @@ class TritonCheck:
 
 
 class WorkerCheck:
-    """Sees in the database whether the stack's workers show themselves."""
+    """Sees in the database whether a worker of this very process shows itself: one that was killed seems to live for a while."""
 
-    def __init__(self, plan: Plan, database: StackDatabase) -> None:
-        self._slot = plan.slot
+    def __init__(self, database: StackDatabase, leader: Callable[[], Identity | None]) -> None:
         self._database = database
+        self._leader = leader
 
     def __call__(self) -> None:
         """Look.
@@ -113,11 +115,15 @@ class WorkerCheck:
         Raises:
             TransientError: None shows itself.
         """
-        if not self._database.ask(lambda status: any(map(self._is_ours, status.live_slots()))):
+        leader = self._leader()
+        here = socket.gethostname()
+        if leader is None or not self._database.ask(lambda rows: any(_is_in_session(pid, leader.pid) for pid in rows.living_on(here))):
             raise TransientError("no worker shows itself")
 
-    def _is_ours(self, slot: str) -> bool:
-        return slot == self._slot or slot.removeprefix(f"{self._slot}-").isdecimal()  # under Ray they have a number each
+
+def _is_in_session(pid: int, session: int) -> bool:
+    found = process(pid)
+    return found is not None and found.session == session and not found.has_ended
 
 
 class IngestCheck:

@@ -86,11 +86,12 @@ def _triton(plan: Plan, folder: StackFolder) -> Part:
 def _worker(plan: Plan, folder: StackFolder, database: StackDatabase) -> Part:
     under_ray = ("--address", "local") if plan.settings.ray else ()
     words = (*HEADCOUNT, "worker", "--slot", plan.slot, *under_ray)
+    process = Child(lambda: Command(words=words, environment=plan.environment()), folder.log(WORKER))
     return Part(
         name=WORKER,
         needs=(POSTGRES, KAFKA, TRITON),
-        runner=Child(lambda: Command(words=words, environment=plan.environment()), folder.log(WORKER)),
-        check=WorkerCheck(plan, database),
+        runner=process,
+        check=WorkerCheck(database, process.identity),
         last_words=folder.log(WORKER).last_words,
         address="under Ray" if plan.settings.ray else "one process",
         grace_s=_START_S,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 HEADCOUNT = (sys.executable, "-P", "-m", "services")  # -P: what lies in the current folder is none of our modules
+_LONGEST_SLOT = 60
 _KAFKA_PORTS = ("stack_kafka_port", "stack_kafka_controller_port")
 _TRITON_PORTS = ("stack_triton_http_port", "stack_triton_grpc_port", "stack_triton_metrics_port")
 _LOG_ROTATION = {"RAY_ROTATION_MAX_BYTES": str(8 * 2**20), "RAY_ROTATION_BACKUP_COUNT": "1"}
@@ -89,7 +90,7 @@ def plan_of(settings: Settings, *, has_sources: bool) -> Plan:
         changes |= kafka
     if own_triton:
         changes["triton_url"] = f"{HOST}:{settings.stack_triton_grpc_port}"
-    slot = "stack" if settings.database_url is None else f"stack-{socket.gethostname()}"  # others may use the same database
+    slot = "stack" if settings.database_url is None else f"stack-{socket.gethostname()}"[:_LONGEST_SLOT]  # others may use the database
     return Plan(
         settings=settings.model_copy(update=changes),
         own_kafka=own_kafka,

@@ -152,7 +152,9 @@ class Post:
             self._notice(f"{self.part.name} is ill: {self.error}")
         elif isinstance(error, ConfigurationError) and not self._was_healthy:
             raise error
-        elif self.part.runner is not None and needs_met and now - self._since_s > self._patience_s():
+        elif not needs_met:
+            self._since_s = now  # it is not its own fault
+        elif self.part.runner is not None and now - self._since_s > self._patience_s():
             self.part.runner.kill()
             self._fail(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -153,3 +154,19 @@ def test_a_camera_says_when_its_ingest_was_there(column: Column) -> None:
     assert (yard.name, yard.site, yard.partition, yard.fed_s) == ("yard", "shop", 1, None)
     assert door.fed_s is not None
     assert 90 <= door.fed_s < 120
+
+
+def test_who_lives_on_a_node_is_known_by_its_process(column: Column, database: Database) -> None:
+    node = socket.gethostname()
+    assert column.status.living_on(node) == {os.getpid()}
+    assert column.status.living_on("another") == frozenset()
+    execute(database, "UPDATE worker SET seen_at = now() - interval '1 minute'")
+    assert column.status.living_on(node) == frozenset()
+
+
+def test_cameras_are_fed_while_their_lease_is_renewed(column: Column) -> None:
+    assert column.status.cameras_fed() == 0
+    column.camera("fed", 1.0)
+    column.camera("left", TTL_S + 60.0)
+    column.camera("never")
+    assert column.status.cameras_fed() == 1

@@ -100,7 +100,7 @@ FROM worker w LEFT JOIN log_partition p ON p.log_id = w.log_id AND p.holder = w.
 WHERE w.log_id = :log GROUP BY w.slot
 HAVING count(p.partition) > 0 OR w.seen_at >= now() - interval '1 hour' ORDER BY w.slot
 """)  # noqa: S608 - made of constants
-_LIVE_SLOTS = text(f"SELECT w.slot FROM worker w WHERE {_ALIVE}")  # noqa: S608 - made of constants
+_LIVING = text(f"SELECT w.pid FROM worker w WHERE w.node = :node AND {_ALIVE}")  # noqa: S608 - made of constants
 _FED = text("SELECT count(*) FROM camera WHERE lease_holder IS NOT NULL AND lease_seen_at >= now() - make_interval(secs => :ttl)")
 _NEWEST = text("SELECT coalesce(max(minute), date_trunc('minute', now(), 'UTC')) FROM coverage")
 _CAMERAS = text("""
@@ -160,14 +160,14 @@ class PostgresStatus:
                 dead_letters={reason: int(n) for reason, n in connection.execute(_DEAD_LETTERS, shown)},
             )
 
-    def live_slots(self) -> frozenset[str]:
-        """Return the slots of the workers that have shown themselves lately, on whatever log.
+    def living_on(self, node: str) -> frozenset[int]:
+        """Return the processes of a node's workers that have shown themselves lately, though they may have been killed since then.
 
         Raises:
             DatabaseUnavailableError: Try again.
         """
         with self._database.transaction() as connection:
-            return frozenset(connection.execute(_LIVE_SLOTS, {"ttl": self._ttl_s}).scalars())
+            return frozenset(connection.execute(_LIVING, {"ttl": self._ttl_s, "node": node}).scalars())
 
     def cameras_fed(self) -> int:
         """Return how many cameras somebody feeds now.
