@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
+from pipeline.adapters.kafka.bounds import Bounds
 from pipeline.adapters.kafka.log import KafkaLog, Topic
-from pipeline.errors import LogReplacedError, LogUnavailableError, OffsetOutOfRangeError
+from pipeline.adapters.kafka.peek import Peek
+from pipeline.adapters.kafka.reader import Beside, Reader, ReadLimits
+from pipeline.adapters.kafka.watch import Watch
+from pipeline.errors import HeadcountError, LogReplacedError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.types import Record
 from tests.metered import metered
 from tests.servers.process import wait_until
@@ -23,11 +27,26 @@ from tests.servers.traffic import Traffic, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipeline.types import StoredRecord
     from tests.servers.kafka import KafkaCluster, KafkaServers
 
 MIB = 2**20
 LARGEST = 8 * MIB
 PARTITIONS = 3
+
+
+class NoText(str):
+    """The name of a header whose bytes are no text."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+class BoundsWithBug(Bounds):
+    def grew(self, partition: int, stop: int) -> None:
+        raise ZeroDivisionError(partition, stop)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +189,39 @@ def test_the_largest_records_pass(log: KafkaLog) -> None:
     assert metered("headcount_log_buffered_bytes") >= LARGEST
 
 
+def test_a_record_that_cannot_be_taken_apart_is_stepped_over(broker: KafkaCluster, topic: str, log: KafkaLog) -> None:
+    for number in range(2):
+        log.append(0, numbered(number, 10))
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap.split(","), enable_idempotence=False)
+    producer.send(topic, value=b"", headers=[(NoText("name"), b"")], partition=0)
+    producer.close(timeout=10)
+    for number in (3, 4):
+        log.append(0, numbered(number, 10))
+    log.append(1, numbered(0, 10))
+    came = [stored for partition in (0, 1) for stored in _all(log, partition)]
+    assert [(stored.partition, stored.offset) for stored in came] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
+    assert [stored.record.headers == () for stored in came] == [False, False, True, False, False, False]
+    assert log.appended_us(0, 3) is not None
+
+
+def test_a_reader_that_dies_of_a_bug_is_told_to_who_reads(broker: KafkaCluster, topic: str) -> None:
+    with opened(broker, topic) as log:
+        log.append(0, numbered(0, 10))
+    cluster = cluster_at(broker)
+    peek = Peek(cluster, topic)
+    watch = Watch(cluster, topic, needs=["READ"])
+    bounds = BoundsWithBug(cluster, topic, partitions=PARTITIONS)
+    reader = Reader(cluster, topic, beside=Beside(watch=watch, bounds=bounds, peek=peek), limits=ReadLimits())
+    with pytest.raises(HeadcountError, match="died of ZeroDivisionError"):
+        for _ in range(100):
+            reader.read(0, 0, max_bytes=MIB, timeout_s=10)
+            time.sleep(0.1)
+    with pytest.raises(HeadcountError, match="died of ZeroDivisionError"):
+        reader.read(1, 0, max_bytes=MIB, timeout_s=10)
+    for part in (reader, peek, bounds, watch):
+        part.close()
+
+
 def test_memory_is_bounded_while_the_broker_is_stopped_and_closing_is_quick(broker: KafkaCluster, topic: str) -> None:
     with opened(broker, topic) as log:
         log.append(0, numbered(0, 10))
@@ -224,6 +276,15 @@ def test_without_a_broker_opening_and_reading_fail_soon(broker: KafkaCluster, to
         broker.nodes[0].start()
     wait_until(lambda: not _refused(log), "it goes on", patience_s=30)
     assert log.read(0, 0, max_bytes=MIB, timeout_s=10)
+
+
+def _all(log: KafkaLog, partition: int) -> list[StoredRecord]:
+    records: list[StoredRecord] = []
+    offset = 0
+    while offset < log.offsets(partition).stop:
+        records += log.read(partition, offset, max_bytes=MIB, timeout_s=15)
+        offset = records[-1].offset + 1
+    return records
 
 
 def _refused(log: KafkaLog, partition: int = 0) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from pipeline.adapters.kafka.bounds import Bounds
 from pipeline.adapters.kafka.peek import Peek
 from pipeline.adapters.kafka.producer import Producer
-from pipeline.adapters.kafka.reader import Reader, ReadLimits
+from pipeline.adapters.kafka.reader import Beside, Reader, ReadLimits
 from pipeline.adapters.kafka.watch import Watch
 from pipeline.errors import ConfigurationError, LogUnavailableError
 from pipeline.metrics import LOG_UNAVAILABLE
@@ -136,7 +136,8 @@ class KafkaLog:
             if self._reader is None:
                 self._watch.need("READ")
                 limits = self._topic.read_limits
-                self._reader = Reader(self._cluster, self._topic.name, watch=self._watch, bounds=self._bounds, limits=limits)
+                beside = Beside(watch=self._watch, bounds=self._bounds, peek=self._peek)
+                self._reader = Reader(self._cluster, self._topic.name, beside=beside, limits=limits)
             return self._reader
 
     def _open_producer(self) -> Producer:

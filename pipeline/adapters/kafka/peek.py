@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -17,6 +18,9 @@ from pipeline.adapters.kafka.records import stored_record
 if TYPE_CHECKING:
     from pipeline.adapters.kafka.cluster import Cluster
     from pipeline.types import StoredRecord
+
+# What kafka-python raises where bytes are not a record: its own errors, and Python's where it did not expect that.
+DAMAGE = (kafka.CorruptRecordError, kafka.UnsupportedCodecError, ValueError, IndexError, TypeError, AssertionError, struct.error)
 
 _WAIT_S = 3.0
 _POLL_MS = 100
@@ -38,38 +42,64 @@ class Peek:
         self._consumer: KafkaConsumer | None = None
 
     def first(self, partition: int, offset: int) -> StoredRecord | None:
-        """Return the first record at or after `offset`, which must not be the partition's end; None: retention was faster.
+        """Return the first record at or after `offset`, which must not be the partition's end; None: retention was faster, or damage.
 
         Raises:
             LogUnavailableError: It did not come.
             ConfigurationError: The brokers refuse.
         """
-        doing = f"reading one record of partition {partition} of topic {self._topic}"
-        with self._turn, explained(doing):
-            if self._consumer is None:
-                self._consumer = connected(self._cluster, KafkaConsumer, **_OPTIONS)
+        with self._turn, explained(f"reading one record of partition {partition} of topic {self._topic}"):
             try:
-                return self._fetch(self._consumer, TopicPartition(self._topic, partition), offset)
-            except kafka.OffsetOutOfRangeError:
+                return self._fetch(TopicPartition(self._topic, partition), offset)
+            except (kafka.OffsetOutOfRangeError, *DAMAGE):
                 return None
-            finally:
-                self._consumer.assign([])
+
+    def is_damaged(self, partition: int, offset: int) -> bool:
+        """Tell whether the record at `offset`, which must not be the partition's end, can be fetched and not be taken apart.
+
+        Raises:
+            HeadcountError: It could not be fetched.
+        """
+        with self._turn, explained(f"looking for damage in partition {partition} of topic {self._topic}"):
+            try:
+                self._fetch(TopicPartition(self._topic, partition), offset)
+            except kafka.OffsetOutOfRangeError:
+                return False
+            except DAMAGE:
+                return True
+            return False
 
     def close(self) -> None:
         """Close; returns soon."""
-        with self._turn, suppress(kafka.KafkaError):
+        with self._turn:
+            self._drop()
+
+    def _drop(self) -> None:
+        with suppress(kafka.KafkaError):
             if self._consumer is not None:
                 self._consumer.close(autocommit=False, timeout_ms=1000)
-            self._consumer = None
+        self._consumer = None
 
-    def _fetch(self, consumer: KafkaConsumer, place: TopicPartition, offset: int) -> StoredRecord | None:
-        consumer.assign([place])
-        consumer.seek(place, offset)
-        deadline_s = time.monotonic() + _WAIT_S
-        while time.monotonic() < deadline_s:
-            for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                return stored_record(records[0])
-        raise kafka.KafkaTimeoutError
+    def _fetch(self, place: TopicPartition, offset: int) -> StoredRecord:
+        if self._consumer is None:
+            self._consumer = connected(self._cluster, KafkaConsumer, **_OPTIONS)
+        try:
+            stored = _first(self._consumer, place, offset)
+            self._consumer.assign([])
+        except BaseException:  # after a record that it cannot take apart the client turns round and round
+            self._drop()
+            raise
+        return stored
+
+
+def _first(consumer: KafkaConsumer, place: TopicPartition, offset: int) -> StoredRecord:
+    consumer.assign([place])
+    consumer.seek(place, offset)
+    deadline_s = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline_s:
+        for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            return stored_record(records[0])
+    raise kafka.KafkaTimeoutError
 
 
 _OPTIONS: dict[str, object] = {

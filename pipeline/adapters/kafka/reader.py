@@ -21,6 +21,7 @@ from pipeline.adapters.kafka.records import stored_record
 from pipeline.adapters.kafka.window import Window
 from pipeline.errors import HeadcountError, LogUnavailableError, OffsetOutOfRangeError
 from pipeline.metrics import LOG_BUFFERED_BYTES, LOG_FETCH_ERRORS
+from pipeline.types import Record, StoredRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.kafka.bounds import Bounds
     from pipeline.adapters.kafka.cluster import Cluster
+    from pipeline.adapters.kafka.peek import Peek
     from pipeline.adapters.kafka.watch import Watch
-    from pipeline.types import StoredRecord
 
 _log = structlog.get_logger()
 
@@ -53,31 +54,41 @@ class ReadLimits:
     process_bytes: int = 128 * 2**20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What else is known of a topic."""
+
+    watch: Watch  # whether it is still the same one
+    bounds: Bounds  # where its partitions begin and end
+    peek: Peek  # single records
+
+
 class Reader:
     """Reads records of one topic. Safe to use from several threads; two that read the same partition take turns.
 
     Args:
         cluster: The brokers.
         topic: What is read.
-        watch: Says whether it is still the same topic.
-        bounds: Where its partitions begin and end.
+        beside: What else is known of the topic.
         limits: Bytes that are held.
 
     Raises:
         HeadcountError: No broker answers, or they refuse.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, *, watch: Watch, bounds: Bounds, limits: ReadLimits) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, beside: Beside, limits: ReadLimits) -> None:
+        self._cluster = cluster
         self._topic = topic
-        self._watch = watch
-        self._bounds = bounds
+        self._watch = beside.watch
+        self._bounds = beside.bounds
+        self._peek = beside.peek
         self._limits = limits
         self._changed = threading.Condition()
         self._windows: dict[int, Window] = {}
         self._turns: dict[int, threading.Lock] = {}
         self._death: HeadcountError | None = None
         self._stopped = False
-        self._consumer = connected(cluster, KafkaConsumer, **_options(limits))
+        self._consumer = self._connected()
         self._thread = threading.Thread(target=self._run, name="kafka-poll", daemon=True)
         self._thread.start()
 
@@ -195,8 +206,7 @@ class Reader:
                 self._windows.clear()
                 self._show()
                 self._changed.notify_all()
-            with suppress(kafka.KafkaError):
-                self._consumer.close(autocommit=False, timeout_ms=1000)
+            self._close_consumer()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -210,8 +220,11 @@ class Reader:
             self._pass_holes()
         except kafka.OffsetOutOfRangeError as error:
             self._mark_out_of_range(error.args[0])
-        except kafka.KafkaError as error:
+        except (kafka.RetriableError, kafka.AuthorizationError, kafka.LogTruncationError) as error:
             self._suspect(error)
+        except Exception as error:  # noqa: BLE001 - whatever the client makes of bytes that are no record
+            self._suspect(error)
+            self._step_over(error)
 
     def _arrange(self) -> None:
         """Put the consumer where the windows want it."""
@@ -292,7 +305,7 @@ class Reader:
                     window.out_of_range = True
             self._changed.notify_all()
 
-    def _suspect(self, error: kafka.KafkaError) -> None:
+    def _suspect(self, error: Exception) -> None:
         """After an error nothing is certain: look at the topic, and fetch from where each window ends."""
         LOG_FETCH_ERRORS.inc()
         _log.warning("fetch_failed", topic=self._topic, error=type(error).__name__)
@@ -302,6 +315,43 @@ class Reader:
                 if window.seek_to is None:
                     window.seek_to = window.position
             self._changed.wait(_AFTER_ERROR_S)
+
+    def _step_over(self, error: Exception) -> None:
+        """Hand records that the client cannot take apart out as empty ones, which are set aside as dead letters.
+
+        The client is made anew: after such a record it turns round and round in its next poll.
+        """
+        self._close_consumer()
+        try:
+            self._consumer = self._connected()
+            damaged = [(window, offset) for window, offset in self._begun() if self._peek.is_damaged(window.partition, offset)]
+        except HeadcountError as trouble:  # found again at the next poll
+            self._suspect(trouble)
+            return
+        if not damaged and not isinstance(error, kafka.KafkaError):
+            raise error
+        with self._changed:
+            for window, offset in damaged:
+                _log.warning("record_damaged", topic=self._topic, partition=window.partition, offset=offset)
+                if window.position == offset:
+                    nothing = Record(headers=(), value=b"")
+                    window.add([StoredRecord(partition=window.partition, offset=offset, record=nothing)], time.monotonic())
+                    window.seek_to = window.position
+            self._changed.notify_all()
+        self._watch.want()
+
+    def _begun(self) -> list[tuple[Window, int]]:
+        """Return the windows behind which the log has more, and from where on."""
+        with self._changed:
+            places = [(window, window.position) for window in self._windows.values()]
+        return [(window, offset) for window, offset in places if offset in self._bounds.of(window.partition)]
+
+    def _connected(self) -> KafkaConsumer:
+        return connected(self._cluster, KafkaConsumer, **_options(self._limits))
+
+    def _close_consumer(self) -> None:
+        with suppress(kafka.KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=1000)
 
 
 def _options(limits: ReadLimits) -> dict[str, object]:
