@@ -43,6 +43,7 @@ def test_a_status_is_the_error_that_it_means(status: str) -> None:
         ("CANCELLED", "Locally cancelled by application!", True),
         ("INVALID_ARGUMENT", "unexpected shape for input 'face'", False),
         ("INTERNAL", "failed to load 'faces', failed to poll from model repository", False),
+        ("UNAVAILABLE", "explicit model load / unload is not allowed if polling is enabled", False),
         (None, "got unexpected numpy array shape", False),
     ],
 )

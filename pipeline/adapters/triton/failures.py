@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS = 200  # of Triton's own words
 _UNKNOWN_MODEL = "Request for unknown model"  # so Triton begins what it says of a version that was unloaded, with UNAVAILABLE
-_NO_SUCH_MODEL = "failed to load"  # and so of a model that its repository does not hold, with INTERNAL
+# And so of a model that its repository does not hold, with INTERNAL; and where it was not started with --model-control-mode=explicit.
+_REFUSALS = ("failed to load", "explicit model load")
 
 
 class AwayError(TransientError):
@@ -59,7 +60,7 @@ def to_ours(error: InferenceServerException, address: str) -> HeadcountError:
     meaning = MEANINGS.get(status, Meaning.REFUSED)  # without a status the client itself has refused
     if meaning is Meaning.NOT_SERVED or words.startswith(_UNKNOWN_MODEL):
         return NotServedError(f"Triton at {address} does not serve that now ({words}); see: headcount models list")
-    if meaning is Meaning.AWAY and not words.startswith(_NO_SUCH_MODEL):
+    if meaning is Meaning.AWAY and not words.startswith(_REFUSALS):
         return AwayError(f"Triton at {address} does not answer; start it, or see its log ({status}: {words})")
     return ConfigurationError(f"Triton at {address} refuses ({status or 'client'}: {words}); check HEADCOUNT_TRITON_URL and the model")
 
