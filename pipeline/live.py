@@ -57,6 +57,8 @@ class LiveIngest:
                     failure = self._read(source, lease, sending)
                 finally:
                     self._spool.finish()
+            if isinstance(sending.exception(), FencedError | ConfigurationError):
+                self._spool.discard("fenced")  # another process feeds the camera: both may have seen the same people
         finally:
             outcome.spooled = self._spool.close()
         sending.result()
@@ -81,19 +83,15 @@ class LiveIngest:
         return None
 
     def _send_all(self, lease: Lease, outcome: IngestOutcome) -> None:
-        try:
-            leases = {lease.session: lease}
-            while not self._time_is_up():
-                segment = self._spool.head(_RENEW_S)
-                if segment is not None:
-                    self._send(segment, leases, outcome)
-                elif self._spool.drained:
-                    return
-                else:
-                    self._renew(lease)
-        except (FencedError, ConfigurationError):  # another process feeds the camera: both may have seen the same people
-            self._spool.discard("fenced")
-            raise
+        leases = {lease.session: lease}
+        while not self._time_is_up():
+            segment = self._spool.head(_RENEW_S)
+            if segment is not None:
+                self._send(segment, leases, outcome)
+            elif self._spool.drained:
+                return
+            else:
+                self._renew(lease)
 
     def _send(self, segment: Segment, leases: dict[int, Lease], outcome: IngestOutcome) -> None:
         """Send a record under its own session, unless the log has it; where it was given up it stays first, or is gone."""

@@ -116,6 +116,7 @@ class Bench:
     stop: threading.Event = field(default_factory=threading.Event)
     name: str = "door"
     held_patience_s: float = 0.0
+    stop_timeout_s: float = 20.0
 
     def ingest(self) -> Ingest:
         return Ingest(
@@ -126,6 +127,7 @@ class Bench:
             backlog=Backlog(2**30),
             spool=self.spool,
             held_patience_s=self.held_patience_s,
+            stop_timeout_s=self.stop_timeout_s,
         )
 
     def camera(self) -> Camera:
@@ -235,7 +237,7 @@ def test_a_camera_that_cannot_be_reached_does_not_keep_back_what_was_left(tmp_pa
 
 
 def test_a_stop_waits_for_a_log_that_comes_back(tmp_path: Path) -> None:
-    bench = Bench(spool_in(tmp_path))
+    bench = Bench(spool_in(tmp_path), stop_timeout_s=3000.0)
     timer = threading.Timer(0.05, bench.come_back)
     source = ScriptedCamera(10, {3: bench.go_away, 9: bench.stop.set, 10: timer.start})
     outcome = bench.ingest().run(source, bench.camera())
