@@ -121,7 +121,7 @@ DEAD_LETTER_STREAK = Gauge(
 )
 LOST_OFFSETS = Counter(
     "headcount_lost_offsets_total",
-    "Offsets that were gone before they were read. Expected 0: raise HEADCOUNT_RETENTION_MINUTES or add workers; or the topic was replaced.",
+    "Offsets that were gone before they were read. Expected 0: raise HEADCOUNT_RETENTION_MINUTES or add workers; or the topic is another.",
 )
 COMMITS = Counter(
     "headcount_commits_total",
