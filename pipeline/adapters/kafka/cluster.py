@@ -33,6 +33,15 @@ class Broker:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class _Secret(str):
+    """A password that does not show in kafka-python's own debug lines, which print every option."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """A name at the brokers and how it is proven."""
@@ -40,6 +49,14 @@ class Login:
     username: str
     password: str = field(repr=False)
     mechanism: str  # SCRAM-SHA-512 or PLAIN
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of kafka-python that it stands for."""
+        return {
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": _Secret(self.password),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +84,7 @@ class Cluster:
             "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)],
             "security_protocol": protocol if self.login is None else f"SASL_{protocol}",
             "ssl_context": self.tls_context() if self.tls else None,
-            **(_login_options(self.login) if self.login else {}),
+            **(self.login.options() if self.login else {}),
         }
 
     def tls_context(self) -> ssl.SSLContext:
@@ -84,23 +101,6 @@ class Cluster:
 
     def __str__(self) -> str:
         return ",".join(str(broker) for broker in self.bootstrap)
-
-
-class _Secret(str):
-    """A password that does not show in kafka-python's own debug lines, which print every option."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-def _login_options(login: Login) -> dict[str, Any]:
-    return {
-        "sasl_mechanism": login.mechanism,
-        "sasl_plain_username": login.username,
-        "sasl_plain_password": _Secret(login.password),
-    }
 
 
 def cluster_of(settings: Settings) -> Cluster:

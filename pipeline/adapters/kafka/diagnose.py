@@ -195,7 +195,7 @@ class _Look:
         raise translated(for_code(code)(), f"Kafka at {self.broker}")
 
     def _prove(self, conversation: Conversation, login: Login) -> None:
-        proof = get_sasl_mechanism(login.mechanism)(**self.cluster.options())
+        proof = get_sasl_mechanism(login.mechanism)(**login.options())
         while not proof.is_done():
             answer = conversation.authenticate(proof.auth_bytes())
             if answer.error_code != NO_ERROR:
