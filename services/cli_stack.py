@@ -66,7 +66,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:  # noqa: 
     if state is not None and not is_up:
         state = state.after_crash()
     if as_json:
-        write_json({"up": False} if state is None else state.document(up=is_up))
+        write_json({"up": False, "pid": None, "parts": []} if state is None else state.document(up=is_up))
     elif state is None:
         Console(highlight=False).print(f"no stack is up in {settings.data_dir}: headcount stack up", markup=False, soft_wrap=True)
     else:
