@@ -83,13 +83,20 @@ def load(client: TritonClient, model: str, settings: Settings) -> Loading:
     before = served[-1]
     try:
         control.load_newest(model, _OLD_AND_NEW)
-        now = control.ready(model)[-1]
+    except ConfigurationError as error:  # Triton leaves what it serves as it is
+        raise _no_new(model, before, error) from None
+    now = control.ready(model)[-1]
+    try:
         verify(client, model, now, _known(settings, model).get(now))
     except HeadcountError as error:
         _take_back(control, model, before)
-        raise ConfigurationError(f"no new version of {model} is served, {before} goes on: {error}; take its folder away") from None
+        raise _no_new(model, before, error) from None
     control.load_newest(model, 1)
     return Loading(model=model, before=before, now=now)
+
+
+def _no_new(model: str, before: str, error: HeadcountError) -> ConfigurationError:
+    return ConfigurationError(f"no new version of {model} is served, {before} goes on: {error}; mend its folder or take it away")
 
 
 def _take_back(control: ModelControl, model: str, before: str) -> None:
