@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import psycopg2
 import pytest
 import structlog
 
 from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.embedded import EmbeddedPostgres
 from pipeline.adapters.postgres.migrate import migrate
+from tests.e2e.rows import tell
 from tests.servers.postgres import TEMPLATE
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def server_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres18(server_dir: Path) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(server_dir / "data", notice=lambda _: None) as server:
+        tell(server.url("postgres"), "ALTER SYSTEM SET fsync = off")  # tests kill processes, not the machine
+        tell(server.url("postgres"), "SELECT pg_reload_conf()")
         migrate(server.create_database(TEMPLATE))
         yield server
 
@@ -65,11 +67,7 @@ def empty_database_url(postgres_server: DatabaseServer) -> Iterator[str]:
 def database_url(postgres_server: DatabaseServer) -> Iterator[str]:
     """The URL of a migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
-    connection = psycopg2.connect(postgres_server.url("postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    connection.close()
+    tell(postgres_server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
 
