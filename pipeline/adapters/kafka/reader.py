@@ -83,7 +83,9 @@ class Reader:
         self._bounds = beside.bounds
         self._peek = beside.peek
         self._limits = limits
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # who reads waits here
+        self._work = threading.Condition(lock)  # the polling thread, where nobody wants anything
         self._windows: dict[int, Window] = {}
         self._turns: dict[int, threading.Lock] = {}
         self._death: HeadcountError | None = None
@@ -135,6 +137,7 @@ class Reader:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            self._work.notify_all()
         self._thread.join(_JOIN_S)
 
     # The readers' side.
@@ -155,15 +158,13 @@ class Reader:
                 if window.has(self._watch.verified_s) or window.out_of_range or now_s >= deadline_s:
                     return window
                 window.waiting = True
-                self._changed.notify_all()
+                self._work.notify_all()
                 self._changed.wait(deadline_s - now_s)
                 window.waiting = False
 
     def _take(self, window: Window, max_bytes: int) -> list[StoredRecord]:
         with self._changed:
-            taken = window.take(max_bytes, self._watch.verified_s)
-            self._changed.notify_all()  # there is room again
-            return taken
+            return window.take(max_bytes, self._watch.verified_s)
 
     def _check(self) -> None:
         if self._death is not None:
@@ -180,7 +181,6 @@ class Reader:
             raise OffsetOutOfRangeError(partition, offset, bounds.start, bounds.stop)
         with self._changed:
             self._windows[partition].restart(offset)
-            self._changed.notify_all()
 
     def _require_end(self, window: Window, timeout_s: float) -> None:
         """Raise where there should have been something: who waited must not take silence for the end of the log."""
@@ -210,7 +210,7 @@ class Reader:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._windows)
+            self._work.wait_for(lambda: self._stopped or self._windows)
             return not self._stopped
 
     def _step(self) -> None:
@@ -314,7 +314,7 @@ class Reader:
             for window in self._windows.values():
                 if window.seek_to is None:
                     window.seek_to = window.position
-            self._changed.wait(_AFTER_ERROR_S)
+            self._work.wait_for(lambda: self._stopped, _AFTER_ERROR_S)
 
     def _step_over(self, error: Exception) -> None:
         """Hand records that the client cannot take apart out as empty ones, which are set aside as dead letters.
