@@ -51,6 +51,12 @@ class ModelFolder:
         (folder / "model.onnx").write_bytes(content)
         folder.rename(self.path / str(version))
 
+    def keep_first(self) -> None:
+        """Take all versions but the first away."""
+        for folder in self.path.iterdir():
+            if folder.name.isdecimal() and folder.name != "1":
+                shutil.rmtree(folder)
+
     def remove(self, version: int) -> None:
         """Take a version away."""
         shutil.rmtree(self.path / str(version))

@@ -84,13 +84,23 @@ class Place:
         return models.load(self.client, MODEL, self.settings)
 
 
-@pytest.fixture
-def place(triton_servers: TritonServers, server_dir: Path) -> Iterator[Place]:
+@pytest.fixture(scope="module")
+def shared(triton_servers: TritonServers, server_dir: Path) -> Iterator[Place]:
     folder = ModelFolder.in_repository(Path(mkdtemp(prefix="models-", dir=server_dir)))
     with triton_servers(folder.repository) as triton:
         client = TritonClient(triton.url, timeout_s=20.0, in_flight=LANES)
         yield Place(folder, client, Settings(model_repository=folder.repository))
         client.close()
+
+
+@pytest.fixture
+def place(shared: Place) -> Iterator[Place]:
+    """One Triton for these tests; each finds version 1 served, as the repository says."""
+    yield shared
+    ModelControl(shared.client).unload(MODEL)
+    shared.folder.keep_first()
+    ModelControl(shared.client).load(MODEL)
+    assert ModelControl(shared.client).ready(MODEL) == ("1",)
 
 
 def named(version: int) -> str:
@@ -173,7 +183,7 @@ def test_the_newest_that_passes_is_taken_where_several_are_served(place: Place) 
 def test_the_list_says_what_can_judge(place: Place) -> None:
     place.folder.add(2, answer_nan)
     ModelControl(place.client).load_newest(MODEL, 2)
-    first, second = models.versions(place.client, place.settings)
+    first, second = (each for each in models.versions(place.client, place.settings) if each.served)
     assert (first.version, first.served, first.trouble, first.golden) == ("1", True, "", False)
     assert first.latency_s is not None
     assert (second.version, second.served, second.golden, second.latency_s) == ("2", True, True, None)
