@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import TransientError
 from pipeline.health import Health
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from services.feed import Feed, Feeding
@@ -20,30 +21,49 @@ _LOOK_S = 0.3
 _SLOT = "elsewhere"
 
 
+class Work(Protocol):
+    """What others do for some cameras; each call may raise `TransientError`."""
+
+    def stored(self) -> Health:
+        """Return the counts of what is stored of these cameras."""
+
+    def ends(self) -> Mapping[int, int]:
+        """Return where the partitions of these cameras end now."""
+
+    def committed(self, partition: int) -> int:
+        """Return up to where a partition is analysed and stored."""
+
+
 class Elsewhere:
-    """Looks in the database how far others are with what this process feeds.
+    """Waits for what others do with what this process feeds.
 
     Args:
-        column: Where it is fed and stored.
-        feeding: Says what becomes of the feed.
-        feeds: What is fed.
-        progress: Told what is stored.
+        work: Of the others, for the cameras that are fed.
+        fed: Set when nothing more will be fed.
+        stop: Set where it is not to be waited for.
+        tell: Told what was stored since the beginning.
         require_workers: Raises where nobody works any more.
     """
 
     def __init__(
-        self, column: Column, feeding: Feeding, feeds: Sequence[Feed], progress: RunProgress, require_workers: Callable[[], None]
+        self,
+        work: Work,
+        *,
+        fed: threading.Event,
+        stop: threading.Event,
+        tell: Callable[[Health], None],
+        require_workers: Callable[[], None],
     ) -> None:
-        self._column = column
-        self._feeding = feeding
-        self._feeds = feeds
-        self._progress = progress
+        self._work = work
+        self._fed = fed
+        self._stop = stop
+        self._tell = tell
         self._require_workers = require_workers
-        self._before = Health(incarnation=_SLOT, pid=0)
-        self._ends: Mapping[int, int] | None = None
+        self._before = work.stored()
+        self._ends: Mapping[int, int] | None = None  # what others append later is not waited for
 
     def wait(self) -> None:
-        """Wait until everything that was fed is stored, or the feeding says stop.
+        """Wait until everything that was fed is stored, or it is not to be waited for.
 
         Raises:
             HeadcountError: Nobody works any more.
@@ -51,56 +71,67 @@ class Elsewhere:
         while not self._is_done():
             self._require_workers()
             self._look()
-            self._feeding.stop_work.wait(_LOOK_S)
+            self._stop.wait(_LOOK_S)
         self._look()
 
-    def begin(self) -> None:
-        """Take note of what is stored of these cameras already."""
-        self._before = self._column.patiently(self._stored)
-
     def _is_done(self) -> bool:
-        if self._feeding.stop_work.is_set():
+        if self._stop.is_set():
             return True
-        if not self._feeding.fed.is_set():
+        if not self._fed.is_set():
             return False
         try:
-            ends = self._ends = self._ends or self._fed_to()
-            registry = self._column.registry()
-            return all(registry.committed(partition) >= end for partition, end in ends.items())
+            if self._ends is None:
+                self._ends = self._work.ends()
+            return all(self._work.committed(partition) >= end for partition, end in self._ends.items())
         except TransientError:
             return False  # nobody can tell now
 
-    def _fed_to(self) -> Mapping[int, int]:
-        """Return where the partitions of what was fed end now; what others append later is not waited for."""
-        partitions = {feed.camera.partition for feed in self._feeds}
-        return {partition: self._column.log.offsets(partition).stop for partition in partitions}
-
     def _look(self) -> None:
         try:
-            now = self._stored()
+            now = self._work.stored()
         except TransientError:
             return
-        done = Health(
+        before = self._before
+        since = Health(
             incarnation=_SLOT,
             pid=0,
-            segments=now.segments - self._before.segments,
-            frames=now.frames - self._before.frames,
-            faces=now.faces - self._before.faces,
-            visits=now.visits - self._before.visits,
+            segments=now.segments - before.segments,
+            frames=now.frames - before.frames,
+            faces=now.faces - before.faces,
+            visits=now.visits - before.visits,
         )
-        self._progress.tell(_SLOT, done)
+        self._tell(since)
 
-    def _stored(self) -> Health:
-        reader, cameras = self._column.report(), [feed.camera.camera_id for feed in self._feeds]
-        totals = reader.totals(cameras)
+
+class ColumnWork:
+    """Implements `Work`: looks into the column."""
+
+    def __init__(self, column: Column, feeds: Sequence[Feed]) -> None:
+        self._column = column
+        self._cameras = [feed.camera.camera_id for feed in feeds]
+        self._partitions = {feed.camera.partition for feed in feeds}
+        self._registry = column.registry()
+
+    def stored(self) -> Health:
+        """Return the counts (see `Work`)."""
+        reader = self._column.report()
+        totals = reader.totals(self._cameras)
         return Health(
             incarnation=_SLOT,
             pid=0,
             segments=totals.segments,
             frames=totals.frames_analysed,
             faces=totals.detections,
-            visits=reader.count_visits(cameras),
+            visits=reader.count_visits(self._cameras),
         )
+
+    def ends(self) -> Mapping[int, int]:
+        """Return the ends (see `Work`)."""
+        return {partition: self._column.log.offsets(partition).stop for partition in self._partitions}
+
+    def committed(self, partition: int) -> int:
+        """Return the position (see `Work`)."""
+        return self._registry.committed(partition)
 
 
 @contextmanager
@@ -123,6 +154,12 @@ def elsewhere(
         notice: Told who works.
     """
     notice("the stack's workers analyse it")
-    watcher = Elsewhere(column, feeding, feeds, progress, require_workers)
-    watcher.begin()
-    yield watcher.wait
+
+    def tell(done: Health) -> None:
+        progress.tell(_SLOT, done)
+
+    def make() -> Elsewhere:
+        work = ColumnWork(column, feeds)
+        return Elsewhere(work, fed=feeding.fed, stop=feeding.stop_work, tell=tell, require_workers=require_workers)
+
+    yield column.patiently(make).wait
