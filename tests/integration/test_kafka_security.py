@@ -203,6 +203,33 @@ def test_who_may_only_see_a_topic_can_neither_read_nor_write(kafka: SecureKafka,
     assert str(raised.value) == f"the user has no {missing} permission for topic {topic}; grant it (docs/kafka.md, Permissions)"
 
 
+@pytest.mark.parametrize(("writes", "missing"), [(False, "READ"), (True, "WRITE")])
+def test_a_permission_that_is_taken_away_meanwhile_is_named(kafka: SecureKafka, topic: str, missing: str, *, writes: bool) -> None:
+    user = kafka.user(Grant(name=topic, operations=(missing, "DESCRIBE")))
+    with opened(kafka.settings(user, kafka_topic=topic), writes=writes) as log:
+
+        def use() -> None:
+            if writes:
+                log.append(0, RECORD)
+            else:
+                log.read(0, log.offsets(0).stop, max_bytes=2**20, timeout_s=0.5)
+
+        def refused() -> bool:
+            try:
+                use()
+            except ConfigurationError as error:
+                return f"no {missing} permission for topic {topic}" in str(error)
+            except LogUnavailableError:
+                pass
+            return False
+
+        use()
+        kafka.revoke(user, Grant(name=topic, operations=(missing,)))
+        wait_until(refused, "the permission that is missing is named", patience_s=45)
+        kafka.grant(user, Grant(name=topic, operations=(missing,)))
+        wait_until(lambda: not refused(), "it goes on once it is granted again", patience_s=10)
+
+
 def test_who_may_not_see_a_topic_is_told_so(kafka: SecureKafka, topic: str) -> None:
     with pytest.raises(ConfigurationError, match=f"the user has no DESCRIBE permission for topic {topic}"):
         opened(kafka.settings(kafka.user(), kafka_topic=topic), writes=False)

@@ -68,6 +68,12 @@ class SecureKafka:
         with closing(self.cluster.admin()) as admin:
             assert not admin.create_acls([_rule(user, grant, operation) for operation in grant.operations])["failed"]
 
+    def revoke(self, user: str, grant: Grant) -> None:
+        """Let a user do less."""
+        with closing(self.cluster.admin()) as admin:
+            for _, revoked, error in admin.delete_acls([_rule(user, grant, operation) for operation in grant.operations]):
+                assert revoked, error
+
 
 def _rule(user: str, grant: Grant, operation: str) -> ACL:
     what = ResourcePattern(ResourceType[grant.kind], grant.name)

@@ -15,7 +15,7 @@ from kafka import errors as kafka
 
 from pipeline.adapters.kafka.diagnose import connected
 from pipeline.adapters.kafka.failures import explained
-from pipeline.errors import InvalidRecordError, LogUnavailableError, TransientError
+from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError, TransientError
 from pipeline.metrics import LOG_APPEND_SECONDS, LOG_IN_FLIGHT_BYTES
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Producer:
             self._take_room(record.size)
             with explained(f"appending to partition {partition} of topic {self._topic}"):
                 return self._append(partition, record)
-        except TransientError:
+        except (TransientError, ConfigurationError):
             self._on_trouble()
             raise
         finally:
