@@ -78,5 +78,6 @@ def extract(
 
 def _desk(data_dir: Path | None, database_url: str | None) -> AbstractContextManager[Desk]:
     from services.deadletters import open_desk  # noqa: PLC0415 - as above
+    from services.stack.joined import with_stack  # noqa: PLC0415
 
-    return open_desk(settings_from(data_dir=data_dir, database_url=database_url), Console(stderr=True, highlight=False).print)
+    return open_desk(with_stack(settings_from(data_dir=data_dir, database_url=database_url)), Console(stderr=True, highlight=False).print)
