@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks of Headcount; docs/benchmarks.md says of what.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_BENCHMARKS)}; none: all")
     parser.add_argument("--repeats", type=int, default=3, help="how often each thing is measured, in turn with the others (3)")
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long ten cameras are watched (5)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long cameras are watched (5)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--clips", type=Path, default=cache, help="where the clips are kept (the user's cache)")
     options = parser.parse_args()
