@@ -67,17 +67,21 @@ def _end_supervisor(folder: StackFolder, console: Console) -> None:
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL_S)
-    if told is not None and folder.is_up():
-        _send(told, signal.SIGKILL)
-        _wait_for_end(folder)
+    if told is None:
+        return
+    if not folder.is_up() and _has_ended(told):
+        return
+    _send(told, signal.SIGKILL)
+    if not _has_ended(told):
+        raise StillUpError("the supervisor does not end: see headcount stack logs supervisor")
 
 
-def _wait_for_end(folder: StackFolder) -> None:
+def _has_ended(supervisor: Identity) -> bool:
+    """Wait for its end, which comes soon after its lock is free; return whether it came."""
     deadline = time.monotonic() + _KILLED_S
-    while folder.is_up():
-        if time.monotonic() > deadline:
-            raise StillUpError("the supervisor does not end: see headcount stack logs supervisor")
+    while lives(supervisor) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+    return not lives(supervisor)
 
 
 def _send(to: Identity, number: signal.Signals) -> None:

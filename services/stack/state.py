@@ -160,8 +160,9 @@ class StackFolder:
             return None
 
     def forget(self) -> None:
-        """Delete the state: nothing of it is left."""
-        self._state.unlink(missing_ok=True)
+        """Delete the state, and the sources with their passwords: nothing of it is left."""
+        for path in (self._state, self.sources, self.asked):
+            path.unlink(missing_ok=True)
 
     def is_up(self) -> bool:
         """Say whether a supervisor lives: the kernel gives its lock back when it dies, however it does."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pipeline.ports import Clock
 
-_EVERY_S = 4.0
+_EVERY_S = 10.0  # reading the memory of twenty processes costs a twentieth of a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

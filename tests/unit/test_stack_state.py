@@ -83,6 +83,15 @@ def test_a_state_is_read_as_it_was_written_and_by_its_user_only(folder: StackFol
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.path.iterdir() if path.is_file()} == {0o600}
 
 
+def test_what_is_forgotten_is_gone_with_the_passwords(folder: StackFolder) -> None:
+    folder.write(a_state())
+    folder.write_private(folder.sources, b"rtsp://me:secret@10.0.0.7/s")
+    folder.write_private(folder.asked, b"rtsp://me:secret@10.0.0.7/s")
+    folder.forget()
+    assert [path.name for path in folder.path.iterdir()] == ["logs"]
+    folder.forget()
+
+
 def test_what_another_version_has_written_is_no_state(folder: StackFolder) -> None:
     folder.write_private(folder.path / "state.json", b'{"something": "else"}')
     assert folder.read() is None
