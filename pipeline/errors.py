@@ -8,6 +8,7 @@ HeadcountError
 ├── InvalidRecordError      dead-letter it: the data is at fault
 ├── ConfigurationError      exit 2: the user must change something
 │   ├── SourceError         a camera, file or folder cannot be used
+│   ├── CameraHeldError     another live process feeds the camera
 │   └── TooManyDeadLettersError  so many records in a row cannot be used that not they are at fault
 ├── FencedError             another process holds the claim: drop what is in hand
 │   └── SupersededError     another incarnation took this worker's slot: exit
@@ -69,6 +70,10 @@ class SourceError(ConfigurationError):
         super().__init__(message)
         self.kind = kind
         self.exit_code = 1 if kind in self.MACHINE_KINDS else 2
+
+
+class CameraHeldError(ConfigurationError):
+    """Another live process feeds the camera: both would have seen the same people."""
 
 
 class TooManyDeadLettersError(ConfigurationError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from pipeline.errors import ConfigurationError, HeadcountError, SourceError, TransientError
+from pipeline.errors import CameraHeldError, HeadcountError, SourceError, TransientError
 from pipeline.live import LiveIngest
 from pipeline.metrics import ROOM_WAIT_SECONDS
 from pipeline.ports import SourcePosition
@@ -51,7 +51,7 @@ class Ingest:
         A source that fails and a lease that is lost on the way are the outcome's failure: what was carried before stands.
 
         Raises:
-            ConfigurationError: Another live process feeds this camera.
+            CameraHeldError: Another live process feeds this camera.
         """
         with bound_contextvars(camera=camera.name, partition=camera.partition):  # also of what the source logs
             return self._run(source, camera)
@@ -83,7 +83,7 @@ class Ingest:
         while True:
             try:
                 return self._sender().patiently(lambda: self.registry.lease(camera, source.session), self.stop.is_set)
-            except ConfigurationError as error:
+            except CameraHeldError as error:
                 if self.stop.is_set() or self.clock.monotonic() >= until_s:
                     raise
                 if not told:

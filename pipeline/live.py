@@ -7,7 +7,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ConfigurationError, FencedError, SourceError, TransientError
+from pipeline.errors import CameraHeldError, FencedError, SourceError, TransientError
 from pipeline.ports import SourcePosition
 from pipeline.send import counted
 from pipeline.spool import end_after
@@ -57,7 +57,7 @@ class LiveIngest:
                     failure = self._read(source, lease, sending)
                 finally:
                     self._spool.finish()
-            if isinstance(sending.exception(), FencedError | ConfigurationError):
+            if isinstance(sending.exception(), FencedError | CameraHeldError):
                 self._spool.discard("fenced")  # another process feeds the camera: both may have seen the same people
         finally:
             outcome.spooled = self._spool.close()

@@ -335,7 +335,7 @@ class Registry(Protocol):
         """Take (or renew) the camera for this process; `session` None asks for the next live session's number.
 
         Raises:
-            ConfigurationError: Another live process feeds this camera.
+            CameraHeldError: Another live process feeds this camera.
         """
         ...
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.adapters.postgres.logs import register_log
 from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry, camera_id_of
 from pipeline.adapters.postgres.report import PostgresReport
-from pipeline.errors import ConfigurationError, FencedError
+from pipeline.errors import CameraHeldError, ConfigurationError, FencedError
 from pipeline.types import Decode, Segment, SegmentKind, to_us
 from tests.contract.samples import NOON, execute, query
 
@@ -89,7 +89,7 @@ def test_only_one_process_feeds_a_camera(database: Database) -> None:
     first, second = registry(database), registry(database)
     camera = first.register("door", "x")
     lease = first.lease(camera, CONTENT_HASH)
-    with pytest.raises(ConfigurationError, match="'door' is fed by another process"):
+    with pytest.raises(CameraHeldError, match="'door' is fed by another process"):
         second.lease(camera, CONTENT_HASH)
     assert first.lease(camera, CONTENT_HASH) == lease
     first.release(lease)

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.backlog import Backlog
-from pipeline.errors import ConfigurationError, FencedError, LogReplacedError, LogUnavailableError, SourceError
+from pipeline.errors import CameraHeldError, ConfigurationError, FencedError, LogReplacedError, LogUnavailableError, SourceError
 from pipeline.ingest import Ingest
 from pipeline.types import Segment, SegmentKind
 from tests.clocks import FastClock, SteppedClock
@@ -39,11 +39,14 @@ class MovedLog(MemoryLog):
 
     away: threading.Event = field(default_factory=threading.Event)
     replaced: bool = False
+    refuses: bool = False  # this user may not write
     tried: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # appends that failed
 
     def append(self, partition: int, record: Record) -> int:
         if self.replaced:
             raise LogReplacedError("the log was made anew")
+        if self.refuses:
+            raise ConfigurationError("a permission is missing")
         if self.away.is_set():
             self.tried.release()
             raise LogUnavailableError("the log is away")
@@ -61,7 +64,7 @@ class CountingRegistry(MemoryRegistry):
     def lease(self, camera: Camera, session: int | None) -> Lease:
         if self.taken or self.held > 0:
             self.held -= 1
-            raise ConfigurationError("the camera is fed by another process")
+            raise CameraHeldError("the camera is fed by another process")
         lease = super().lease(camera, session)
         if session is not None:
             self.renewed.release()
@@ -299,6 +302,21 @@ def test_a_camera_that_is_silent_is_kept(tmp_path: Path) -> None:
     assert bench.ingest().run(ScriptedCamera(2, {1: wait_for_renewals}), bench.camera()).finished
 
 
+def test_brokers_that_refuse_take_nothing_from_what_waits(tmp_path: Path) -> None:
+    bench = Bench(spool_in(tmp_path))
+
+    def refuse() -> None:
+        bench.log.refuses = True
+        bench.log.away.clear()
+
+    outcome = bench.ingest().run(ScriptedCamera(40, {2: bench.go_away, 10: refuse}), bench.camera())
+    assert isinstance(outcome.failure, ConfigurationError)
+    assert files(bench) == outcome.spooled >= 8
+    bench.log.refuses = False
+    bench.ingest().run(ScriptedCamera(1), bench.camera())
+    assert bench.carried()[:11] == session(1, 10)
+
+
 def test_a_camera_is_kept_while_the_log_is_away(tmp_path: Path) -> None:
     bench = Bench(spool_in(tmp_path))
 
@@ -306,7 +324,7 @@ def test_a_camera_is_kept_while_the_log_is_away(tmp_path: Path) -> None:
         bench.registry.taken = True
 
     outcome = bench.ingest().run(ScriptedCamera(3, {0: bench.go_away, 1: take}), bench.camera())
-    assert isinstance(outcome.failure, ConfigurationError)
+    assert isinstance(outcome.failure, CameraHeldError)
 
 
 @pytest.mark.parametrize(("held", "patience_s", "finished"), [(5, 10.0, True), (10**6, 10.0, False), (1, 0.0, False)])
@@ -318,7 +336,7 @@ def test_a_camera_that_another_process_holds_is_waited_for_until_that_lease_laps
     if finished:
         assert bench.ingest().run(ScriptedCamera(1), bench.camera()).finished
     else:
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(CameraHeldError):
             bench.ingest().run(ScriptedCamera(1), bench.camera())
 
 
@@ -326,7 +344,7 @@ def test_who_waits_for_another_s_camera_stops_when_told(tmp_path: Path) -> None:
     bench = Bench(spool_in(tmp_path), held_patience_s=10**6)
     bench.registry.taken = True
     bench.stop.set()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(CameraHeldError):
         bench.ingest().run(ScriptedCamera(1), bench.camera())
 
 

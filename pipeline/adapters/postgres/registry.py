@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 from sqlalchemy import exc, text
 
-from pipeline.errors import ConfigurationError, FencedError
+from pipeline.errors import CameraHeldError, ConfigurationError, FencedError
 from pipeline.ports import Lease
 from pipeline.types import Camera, Decode, SegmentKind, from_us
 
@@ -114,9 +114,7 @@ class PostgresRegistry:
         with self._database.transaction() as connection:
             last_session = connection.execute(_TAKE, {**parameters, "new_sessions": int(session is None)}).scalar_one_or_none()
             if last_session is None:
-                raise ConfigurationError(
-                    f"camera {camera.name!r} is fed by another process: stop that one, or give this one another --name"
-                )
+                raise CameraHeldError(f"camera {camera.name!r} is fed by another process: stop that one, or give this one another --name")
             parameters["session"] = last_session if session is None else session
             connection.execute(_OPEN_SESSION, parameters)
             next_sequence, finished = connection.execute(_READ_SESSION, parameters).one()
