@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.closing import close_log
-from pipeline.errors import LogReplacedError
+from pipeline.errors import HeadcountError, LogReplacedError, LogUnavailableError
 from pipeline.reopening import reopening
 from pipeline.settings import Settings
 from pipeline.types import LogGap
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from pipeline.types import Record, Visit
 
 PEOPLE = (Person(hue=0, from_frame=5, to_frame=45, x=10, speed=4), Person(hue=2, from_frame=20, to_frame=75, x=230, y=150, speed=-3))
+
+
+class PassingTime(threading.Event):
+    """A stop that is waited for in no time."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return self.is_set()
 
 
 def street(folder: Path) -> list[Record]:
@@ -181,3 +189,26 @@ def test_a_stop_is_not_answered_with_another_opening() -> None:
 
     with pytest.raises(LogReplacedError):
         reopening(work, stop, lambda _: None)
+
+
+def test_a_log_that_was_made_anew_and_is_not_ready_yet_is_waited_for() -> None:
+    ways = deque[HeadcountError](
+        [LogReplacedError("the topic was made anew"), LogUnavailableError("no leader"), LogUnavailableError("no leader")]
+    )
+    notices = list[str]()
+
+    def work() -> None:
+        if ways:
+            raise ways.popleft()
+
+    reopening(work, PassingTime(), notices.append)
+    assert not ways
+    assert notices[1:] == ["the new log waits: no leader"]
+
+
+def test_a_log_that_cannot_be_opened_at_first_is_not_waited_for() -> None:
+    def work() -> None:
+        raise LogUnavailableError("there is no topic")
+
+    with pytest.raises(LogUnavailableError):
+        reopening(work, threading.Event(), lambda _: None)
