@@ -232,7 +232,9 @@ class Feeding:
     def _sweep(self) -> None:
         """Delete old video of cameras that nobody feeds any more; those that are fed look after their own."""
         oldest = self._column.clock.now() - timedelta(seconds=self._spool.max_age_s)
-        deleted = sweep(self._spool.folder, to_us(oldest) // 1000)
+        deleted = 0
+        with suppress(OSError):  # a folder that cannot be read; whoever needs it says so
+            deleted = sweep(self._spool.folder, to_us(oldest) // 1000)
         if deleted:
             _log.warning("spool_swept", records=deleted)
 
@@ -244,6 +246,14 @@ class Feeding:
             self.stop_work.set()
 
     def _feed_one(self, feed: Feed) -> None:
+        try:
+            self._feed_to_its_end(feed)
+        except Exception:  # a bug; the others may go on for weeks before it is raised
+            _log.exception("feeding_failed", camera=feed.camera.name)
+            self._notice(f"camera {feed.camera.name!r} is not fed any more, by a fault of Headcount; start this process again")
+            raise
+
+    def _feed_to_its_end(self, feed: Feed) -> None:
         while not self.stop_feeding.is_set():
             outcome = self._carried(feed)
             again = isinstance(outcome.failure, SourceError) and outcome.failure.kind == "clock_set"

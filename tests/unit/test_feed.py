@@ -121,6 +121,15 @@ class ReplacedLog(ExpiringLog):
 
 
 @dataclass
+class FaultyLog(ExpiringLog):
+    """A log with a bug."""
+
+    def append(self, partition: int, record: Record) -> int:
+        del partition, record
+        raise ZeroDivisionError
+
+
+@dataclass
 class MemoryColumn:
     """As much of a column as feeding needs, in memory."""
 
@@ -179,6 +188,13 @@ def test_a_log_that_was_made_anew_stops_all_that_is_fed_and_is_told(clip: Path) 
     assert feeding.replaced is not None
     assert feeding.stop_feeding.is_set()
     assert not feeding.interrupted
+
+
+def test_a_fault_of_ours_that_ends_a_camera_is_told_at_once_and_raised_at_the_end(clip: Path) -> None:
+    column = MemoryColumn(log=FaultyLog())
+    with pytest.raises(ZeroDivisionError):
+        column.feed(clip)
+    assert column.notices == ["camera 'door' is not fed any more, by a fault of Headcount; start this process again"]
 
 
 def test_feeding_waits_for_the_backlog_of_an_earlier_run_also_while_nobody_can_tell(clip: Path) -> None:
