@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.camera import redact
+from pipeline.errors import LogReplacedError, LogUnavailableError
 from services.elsewhere import elsewhere
 from services.feed import Feeding, interruptible, register, usable_sources
 from services.metrics import serve_metrics
@@ -90,8 +92,9 @@ def run(settings: Settings, feed: FeedOptions, console: Console, options: RunOpt
             with interruptible(feeding, notice), shown(progress, console), feeding.running(feeds, after_backlog=works):
                 work()
             elapsed_s = time.monotonic() - began
-        if works and not column.patiently(column.backlog):
-            column.clear()
+        with suppress(LogUnavailableError, LogReplacedError):  # the report does not need the log, and video expires by itself
+            if works and not column.patiently(column.backlog):
+                column.clear()
         if options.profile:
             lanes = min(lanes_of(settings), len({feed.camera.partition for feed in feeds}))
             console.print(profile_table(progress.stage_s(), elapsed_s, lanes))

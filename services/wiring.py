@@ -17,7 +17,7 @@ from pipeline.adapters.postgres.database import Database
 from pipeline.adapters.postgres.deadletters import PostgresDeadLetters
 from pipeline.adapters.postgres.embedded import EPHEMERAL_PREFIX, EmbeddedPostgres
 from pipeline.adapters.postgres.facts import PostgresFacts
-from pipeline.adapters.postgres.logs import register_log
+from pipeline.adapters.postgres.logs import positions_of, register_log
 from pipeline.adapters.postgres.migrate import migrate
 from pipeline.adapters.postgres.registry import NewCameras, PostgresRegistry
 from pipeline.adapters.postgres.report import PostgresReport
@@ -194,9 +194,11 @@ class Column:
 
     def lags(self) -> Iterator[Lag]:
         """Yield how far the work is behind the log, partition by partition."""
-        registry, now = self.registry(), self.clock.now()
-        for partition in range(self.log.partitions):
-            yield lag_of(self.log, partition, registry.committed(partition), now)
+        now = self.clock.now()
+        for partition, position in positions_of(
+            self.database, self.log_id
+        ).items():  # a topic may have got partitions that are not known yet
+            yield lag_of(self.log, partition, position, now)
 
     def report(self) -> PostgresReport:
         """Return the reader of what was committed."""

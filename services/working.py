@@ -88,7 +88,7 @@ def lag_s(column: Column) -> float:
     """Return how long the oldest record has waited, seconds; 0 where that cannot be known now."""
     try:
         return max((lag.seconds for lag in column.lags()), default=0.0)
-    except TransientError:
+    except (TransientError, LogReplacedError):  # that it was replaced ends the work, in good order
         return 0.0
 
 
