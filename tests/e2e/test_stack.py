@@ -42,7 +42,7 @@ PORTS = (
     *("stack_triton_http_port", "stack_triton_grpc_port", "stack_triton_metrics_port"),
 )
 VISITS = "SELECT count(*) FROM visits WHERE camera IN ('demo', 'second')"
-SECOND_IS_SEEN = "SELECT 1 FROM coverage JOIN camera USING (camera_id) WHERE name = 'second'"
+SEEN = "SELECT 1 FROM coverage JOIN camera USING (camera_id) WHERE name = '{}'"
 SCHEMA = json.loads((ROOT / "docs" / "stack.schema.json").read_text(encoding="utf-8"))
 
 
@@ -213,11 +213,23 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return {name: one[name] for name in other if name not in floats} == {name: other[name] for name in other if name not in floats}
 
 
+def test_ctrl_c_ends_a_run_in_good_order_and_the_stack_goes_on(stack: Stack, demo_clip: Path) -> None:
+    process = stack.program.start("run", "--stack", demo_clip, "--name", "third", "--pace")
+    wait_until(lambda: stack.ask(SEEN.format("third")) != [], "something of the camera is stored", patience_s=PATIENCE_S)
+    process.send_signal(signal.SIGINT)
+    ended = finish(process)
+    assert ended.code == 0, ended
+    assert "interrupted" in ended.stdout
+    state = StackFolder(stack.folder).read()
+    assert state is not None
+    assert state.is_well
+
+
 def test_parts_that_are_killed_are_well_again_and_nothing_is_lost(stack: Stack, demo_clip: Path) -> None:
     before = stack.parts()
     names = ["kafka", "triton", "worker", "ingest", "postgres"]
     running = stack.program.start("run", "--stack", demo_clip, "--name", "second", "--pace", "--json")
-    wait_until(lambda: stack.ask(SECOND_IS_SEEN) != [], "something of the second camera is stored", patience_s=PATIENCE_S)
+    wait_until(lambda: stack.ask(SEEN.format("second")) != [], "something of the second camera is stored", patience_s=PATIENCE_S)
     for name in names:
         os.kill(before[name]["pid"], signal.SIGKILL)
     wait_until(lambda: all_well(stack, {name: before[name]["pid"] for name in names}), "all are well again", patience_s=PATIENCE_S)
