@@ -136,7 +136,7 @@ class Lane:
         try:
             self._write_down_suspect()
             seen = self._with.engine.observe(self._states or {}, self._until_due(), self._caution.unopened)
-            answers = self._patiently(lambda: self._classify(seen.crops))
+            answers = self._patiently(lambda: self._classify(seen.crops), self._acquit)  # whoever ends a wait was not killed by a record
             conclusion = self._with.engine.conclude(seen, answers, gaps)
             to_offset = max(seen.next_offset, *(gap.to_offset for gap in gaps), self.claim.next_offset)
             self._with.streak.check(seen.outcomes, self.claim.partition, self._with.settings.dead_letters_in_a_row)
@@ -171,7 +171,7 @@ class Lane:
         """Keep the bytes of what could not be used, before the commit that passes it; where that cannot be, its reason has to do."""
         for stored, letter in seen.set_aside:
             try:
-                self._patiently(partial(self._with.shelf.keep, stored, letter.reason))
+                self._patiently(partial(self._with.shelf.keep, stored, letter.reason), self._acquit)
             except TransientError:
                 raise
             except HeadcountError as error:
@@ -258,6 +258,7 @@ class Lane:
     def _commit(self, to_offset: int, result: BatchResult) -> bool:
         """Commit; after a lost connection ask what became of it. False: it did not land, begin anew from what is stored."""
         caution = self._caution.after(to_offset)
+        self._with.beat()
         try:
             with timed(Stage.COMMIT):
                 self.claim = self._with.facts.commit(self.claim, to_offset, result, stay_careful=caution.records > 0)
@@ -270,7 +271,7 @@ class Lane:
         self._caution = caution
         return True
 
-    def _patiently(self, attempt: Callable[[], T]) -> T:
+    def _patiently(self, attempt: Callable[[], T], before_waiting: Callable[[], None] = lambda: None) -> T:
         """Try again while the outside world is away, until the worker is told to stop."""
         waiting = False
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
@@ -282,6 +283,7 @@ class Lane:
                     raise
                 if not waiting:
                     _log.warning("waiting", partition=self.claim.partition, offset=self.claim.next_offset, error=str(error))
+                    before_waiting()
                 waiting = True
                 if delay_s == _TOLD_S:
                     self._with.notice(f"partition {self.claim.partition} waits: {error}")

@@ -107,11 +107,11 @@ class Worker:
         """Give the partitions back after the block; also where it ends with an error of ours, for that is not the death of a worker."""
         try:
             yield
+            self._collect()
         except HeadcountError:
             self._running = {partition: run for partition, run in self._running.items() if not run[1].done()}
             self._give_back()
             raise
-        self._collect()
         self._give_back()
 
     @contextmanager
@@ -210,8 +210,8 @@ class Worker:
     def _give_surplus_back(self) -> None:
         """Release what a worker that joined has a right to."""
         between_batches = [partition for partition in self._lanes if partition not in self._running]
-        for partition in between_batches[: self._surplus]:
-            with suppress(DatabaseUnavailableError):  # tried again at the next tick; a claim without a lane would lie idle
+        with suppress(DatabaseUnavailableError):  # tried again at the next tick; a claim without a lane would lie idle
+            for partition in between_batches[: self._surplus]:
                 self._release(self._lanes[partition].claim)
                 del self._lanes[partition]
                 hide_lag(partition)
@@ -220,10 +220,13 @@ class Worker:
     def _give_back(self) -> None:
         """Give back the partitions whose lanes have stopped."""
         PARTITIONS_HELD.set(0)
-        for partition, lane in self._lanes.items():
+        for partition in self._lanes:
             hide_lag(partition)
-            if partition not in self._running:
-                with suppress(DatabaseUnavailableError):  # the claim lapses by itself
+        with suppress(
+            DatabaseUnavailableError
+        ):  # the claims lapse by themselves; asked for each, a database that is away would take minutes
+            for partition, lane in self._lanes.items():
+                if partition not in self._running:
                     self._release(lane.claim)
 
     def _renew(self, finished: threading.Event) -> None:

@@ -16,14 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine import Engine
-from pipeline.errors import ConfigurationError, DatabaseUnavailableError
+from pipeline.errors import ConfigurationError, DatabaseUnavailableError, LogUnavailableError
 from pipeline.lane import Lane
 from pipeline.record import to_record
 from pipeline.settings import Settings
 from pipeline.turns import Turns
 from pipeline.types import Segment, SegmentKind
+from tests.clocks import SteppedClock
 from tests.fake_database import LANDED, LOST, MemoryClaims, MemoryFacts
-from tests.people import HueDetector
+from tests.people import HueClassifier, HueDetector
 from tests.workbench import Bench, HoledLog
 
 if TYPE_CHECKING:
@@ -261,6 +262,46 @@ def test_who_stops_while_the_model_is_away_was_not_killed() -> None:
         assert scene.row == (3, 0, 0)
         scene.bench.claims.release(lane.claim)
     scene.bench.stop.clear()
+    scene.work_to_the_end()
+    assert (scene.killers, scene.stored) == ([], [0, 1, 2])
+
+
+class DeadlyClock(SteppedClock):
+    """Whoever sleeps for the second time is killed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slept = False
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self._slept:
+            raise DeathError
+        self._slept = True
+
+
+class AwayClassifier(HueClassifier):
+    """A model whose server is away."""
+
+    def classify(self, crops: UInt8) -> Attributes:
+        raise LogUnavailableError(f"{len(crops)} crops wait")
+
+
+@pytest.mark.parametrize("place", ["model", "shelf"])
+def test_who_is_killed_while_it_waits_for_a_server_was_not_killed_by_the_record(place: str) -> None:
+    """However often: the record was opened, and did not kill."""
+    scene = Scene("...")
+    scene.bench.database.partitions[0].crashes = 3
+    for deaths in range(1, 6):
+        claim = scene.new_lane().claim
+        equipment = replace(scene.bench.equipment, engine=scene.engine, clock=DeadlyClock())
+        if place == "model":
+            equipment = replace(equipment, classifier=AwayClassifier())
+        else:
+            scene.bench.shelf.refusals = deque([LogUnavailableError("away")] * 3)
+        assert not scene.live(Lane(claim, equipment))
+        assert scene.row == (2 + deaths, 0, 0)
+    scene.bench.shelf.refusals.clear()
     scene.work_to_the_end()
     assert (scene.killers, scene.stored) == ([], [0, 1, 2])
 

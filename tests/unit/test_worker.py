@@ -217,6 +217,13 @@ def test_a_lane_that_waits_for_its_turn_keeps_no_records() -> None:
     assert bench.log.reads == dict.fromkeys([(0, 0), (0, 2), (1, 0), (1, 2)], 1)
 
 
+def test_a_database_that_is_away_at_the_end_is_asked_once_not_for_each_partition() -> None:
+    bench = Bench(partitions=4).fill(1, 1, 1, 1)
+    bench.claims.away["release"] = 10
+    bench.run_to_the_end()
+    assert bench.claims.away["release"] == 9
+
+
 @pytest.mark.parametrize("bug", [False, True])
 def test_a_lane_that_hangs_does_not_keep_the_worker_from_ending(bug: bool) -> None:  # noqa: FBT001 - a parameter of the test
     bench = Bench(partitions=3, settings=Settings(stop_timeout_s=0.2)).fill(2, 2)
@@ -257,3 +264,19 @@ def test_a_broken_model_ends_the_worker(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="answers of NaN"):
         bench.run_to_the_end()
     assert bench.database.results == []
+
+
+def test_a_model_that_is_found_broken_while_the_worker_stops_is_no_death_of_it(tmp_path: Path) -> None:
+    bench = Bench()
+
+    class Broken(HueClassifier):
+        def classify(self, crops: UInt8) -> Attributes:
+            bench.stop.set()
+            raise ConfigurationError(f"{len(crops)} answers of NaN")
+
+    bench.classifier = Broken()
+    for record in records(segments(tmp_path / "street.mp4", [], 10, UUID(int=1))):
+        bench.log.append(0, record)
+    with pytest.raises(ConfigurationError, match="answers of NaN"):
+        bench.worker().run()
+    assert bench.database.holders == [None]
