@@ -45,7 +45,7 @@ def production(setup: Setup) -> list[Figure]:
         actions: dict[str, Callable[[], Cost]] = {BARE: bench.bare}
         actions |= {_name(way, cores): partial(bench.work_through, way, cores) for way in _WAYS for cores in (1, 2)}
         costs = alternately(setup.repeats, actions)
-        late = live(site, servers, bench.clip, minutes=setup.minutes)
+        beside = [*bench.bytes(), *live(site, servers, bench.clip, minutes=setup.minutes)]
     figures = [figure for name, found in costs.items() for figure in (wall(name, found), cpu(name, found))]
     for way in _WAYS:
         one, two = (wall(way, costs[_name(way, cores)]) for cores in (1, 2))
@@ -54,7 +54,7 @@ def production(setup: Setup) -> list[Figure]:
             ratio(f"{way} : bare loop, 1 core, CPU", cpu(way, costs[_name(way, 1)]), cpu(BARE, costs[BARE])),
             ratio(f"{way}, 1 core : 2 cores, wall", one, two),
         ]
-    return [*figures, *bench.bytes(), *equal_work(bench.work), *late]
+    return [*figures, *equal_work(bench.work), *beside]
 
 
 @dataclass(slots=True, kw_only=True)
