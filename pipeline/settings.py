@@ -22,6 +22,7 @@ PREFIX = "HEADCOUNT_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 
 _OVERHEAD_BYTES = 64 * 2**10
+_TRITON_WAITS = 3  # between two signs of life: for what it serves, for a turn, and for the answer
 
 
 def _default_data_dir() -> Path:
@@ -176,6 +177,13 @@ class Settings(BaseSettings):
     def _beyond_the_stop(cls, hang_s: float, info: ValidationInfo) -> float:
         if hang_s <= info.data.get("stop_timeout_s", 0.0):
             raise ValueError(f"expected more than {PREFIX}STOP_TIMEOUT_S: a worker that stops in good order would seem to hang")
+        return hang_s
+
+    @field_validator("hang_s")
+    @classmethod
+    def _beyond_triton(cls, hang_s: float, info: ValidationInfo) -> float:
+        if info.data.get("triton_url") is not None and hang_s <= _TRITON_WAITS * info.data.get("triton_timeout_s", 0.0):
+            raise ValueError(f"expected more than {_TRITON_WAITS} times {PREFIX}TRITON_TIMEOUT_S: who waits for Triton would seem to hang")
         return hang_s
 
     @field_validator("renew_s")

@@ -34,14 +34,25 @@ class Brain:
     classifier: Classifier
 
 
-def load_brain(settings: Settings, notice: Callable[[str], None], trace: Callable[[FrameTrace], None] | None = None) -> Brain:
+def load_brain(
+    settings: Settings,
+    notice: Callable[[str], None],
+    trace: Callable[[FrameTrace], None] | None = None,
+    beat: Callable[[], None] = lambda: None,
+) -> Brain:
     """Load the detector and the model; each tests itself. A Triton that is away is told, and its model tested when it is back.
+
+    Args:
+        settings: Which ones.
+        notice: Told what the user should know.
+        trace: Told each analysed frame.
+        beat: Told before each request to Triton.
 
     Raises:
         ConfigurationError: A model that was asked for is missing or is not what it should be.
     """
     cv2.setNumThreads(1)  # the lanes are the parallelism
-    classifier = expect_classifier(settings, notice)
+    classifier = expect_classifier(settings, notice, beat)
     engine = Engine(make_detector(settings, notice), settings, trace)
     return Brain(engine=engine, classifier=classifier)
 
@@ -60,7 +71,7 @@ def load_classifier(settings: Settings) -> Classifier:
     return classifier
 
 
-def expect_classifier(settings: Settings, notice: Callable[[str], None]) -> Classifier:
+def expect_classifier(settings: Settings, notice: Callable[[str], None], beat: Callable[[], None] = lambda: None) -> Classifier:
     """Load the model as `load_classifier`; where Triton is away tell so, and let whoever classifies wait for it.
 
     Raises:
@@ -68,7 +79,7 @@ def expect_classifier(settings: Settings, notice: Callable[[str], None]) -> Clas
     """
     if settings.triton_url is None:
         return load_classifier(settings)
-    classifier = _at_triton(settings, settings.triton_url)
+    classifier = _at_triton(settings, settings.triton_url, beat)
     try:
         classifier.check()
     except TransientError as error:
@@ -91,11 +102,11 @@ def model_repository(settings: Settings) -> Path:
     return settings.model_repository or resource("triton_models")
 
 
-def _at_triton(settings: Settings, url: str) -> TritonClassifier:
+def _at_triton(settings: Settings, url: str, beat: Callable[[], None] = lambda: None) -> TritonClassifier:
     from pipeline.adapters.triton import TritonClassifier, known_answers  # noqa: PLC0415 - gRPC takes a second to import
 
     known = known_answers(model_repository(settings), settings.model)
-    return TritonClassifier(open_triton(settings, url), settings.model, known=known, clock=SystemClock())
+    return TritonClassifier(open_triton(settings, url), settings.model, known=known, clock=SystemClock(), beat=beat)
 
 
 @cache

@@ -335,7 +335,7 @@ def work_in_slot(place: Place, settings: Settings, slot: str, stop: threading.Ev
             watchdog.beat()
             vitals.on_frame(trace)
 
-        brain = load_brain(settings, vitals.notice, on_frame)
+        brain = load_brain(settings, vitals.notice, on_frame, watchdog.beat)
         told = Told(notice=vitals.notice, on_commit=vitals.on_commit, watchdog=watchdog)
 
         def work() -> None:

@@ -92,7 +92,7 @@ def _work_here(job: _Job) -> None:
                 worker.run(until_end=drained)
 
         told = Told(notice=job.notice, watchdog=watchdog)
-        brain = load_brain(job.settings, job.notice, lambda _: watchdog.beat())
+        brain = load_brain(job.settings, job.notice, lambda _: watchdog.beat(), watchdog.beat)
         reopening(work, job.stop, job.notice)
 
 

@@ -56,6 +56,15 @@ class TestTriton(ClassifierContract):
         assert [metered(name, **labels) for name, labels in counted.items()] == [count + 2 for count in before]
         assert metered("headcount_triton_request_seconds_sum") > seconds
 
+    def test_there_is_a_sign_of_life_before_each_request(self, triton_server: Triton) -> None:
+        client, beats = TritonClient(triton_server.url, timeout_s=20.0, in_flight=4), list[int]()
+        classifier = TritonClassifier(client, MODEL, known={}, clock=RealClock(), beat=lambda: beats.append(1))
+        classifier.classify(noise(1))
+        before = len(beats)
+        classifier.classify(noise(130))
+        assert (before, len(beats) - before) == (2, 3)
+        client.close()
+
     def test_what_triton_refuses_is_counted_as_that(self, triton_server: Triton) -> None:
         client = TritonClient(triton_server.url, timeout_s=20.0, in_flight=1)
         refused = metered("headcount_triton_requests_total", outcome="refused")

@@ -100,6 +100,12 @@ def test_an_unknown_key_of_the_file_is_refused_with_the_likely_one(tmp_path: Pat
     assert "did you mean HEADCOUNT_ANALYSIS_FPS?" in refused()
 
 
+def test_a_worker_does_not_seem_to_hang_while_it_waits_for_triton() -> None:
+    assert "HEADCOUNT_TRITON_TIMEOUT_S" in refused(triton_url="triton:8001", triton_timeout_s=20, hang_s=60)
+    assert load_settings(triton_url="triton:8001", triton_timeout_s=19, hang_s=60).hang_s == 60
+    assert load_settings(triton_timeout_s=20, hang_s=60).hang_s == 60
+
+
 @pytest.mark.parametrize("content", ["lanes = ", "= 3", b"\xff\xfe", "lanes = 3\nlanes = 4"])
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | bytes) -> None:
     write_config(tmp_path, monkeypatch, content)

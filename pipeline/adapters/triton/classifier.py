@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.types import Attributes, check_array
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pipeline.adapters.golden import Golden
     from pipeline.adapters.triton.client import TritonClient
@@ -40,12 +40,16 @@ class TritonClassifier:
         model: The model's name there.
         known: Golden pictures by version.
         clock: For the pauses while Triton is away.
+        beat: Told before each request, by the thread that asks: a slow Triton is no thread that hangs.
     """
 
-    def __init__(self, client: TritonClient, model: str, *, known: Mapping[str, Golden], clock: Clock) -> None:
+    def __init__(
+        self, client: TritonClient, model: str, *, known: Mapping[str, Golden], clock: Clock, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._client = client
         self._model = model
         self._known = known
+        self._beat = beat
         self._breaker = CircuitBreaker(clock)
         self._settling = threading.Lock()
         self._served: Served | None = None
@@ -94,7 +98,10 @@ class TritonClassifier:
 
     def _ask(self, served: Served, crops: UInt8) -> Attributes:
         starts = range(0, len(crops), served.max_batch_size)
-        parts = [ask(self._client, served, crops[start : start + served.max_batch_size]) for start in starts]
+        parts = []
+        for start in starts:
+            self._beat()
+            parts.append(ask(self._client, served, crops[start : start + served.max_batch_size]))
         return Attributes(
             age_probs=np.concatenate([part.age_probs for part in parts]),
             gender_probs=np.concatenate([part.gender_probs for part in parts]),
@@ -116,6 +123,7 @@ class TritonClassifier:
     def _newest_that_passes(self) -> Served:
         refused: list[ConfigurationError] = []
         for version in self._client.versions(self._model):
+            self._beat()
             try:
                 served = verify(self._client, self._model, version, self._known.get(version))
             except NotServedError:
