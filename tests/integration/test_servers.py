@@ -57,6 +57,7 @@ def test_triton_answers_as_the_network_in_process(triton_server: Triton, model: 
     answers = asked(triton_server, model, faces)
     assert {name: answer.shape for name, answer in answers.items()} == {"age_probs": (5, 101), "gender_probs": (5, 2)}
     assert all(np.allclose(answers[name], expected[name], atol=1e-5) for name in wanted)
+    assert "PyCapsule" not in triton_server.process.log.read_text()  # what NumPy says where nobody tells it that an array was taken over
 
 
 def test_two_tritons_do_not_disturb_each_other(triton_server: Triton, triton_servers: TritonServers) -> None:

@@ -6,6 +6,7 @@ environment: imports nothing of ours.
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import json
 import os
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _STUCK_S = 90.0  # longer than a server may be stopped, as a debugger does, with an answer on its way
+_TAKEN = b"used_dltensor"  # NumPy's name for a capsule whose array somebody else gives back; Python keeps the pointer
+_name_capsule = ctypes.pythonapi.PyCapsule_SetName
+_name_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
 
 
 class TritonPythonModel:
@@ -50,8 +54,15 @@ class TritonPythonModel:
         return [self._response(share) for share in shares]
 
     def _response(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:  # noqa: ANN401 - Triton's module has no types
-        named = zip(self._outputs, arrays, strict=True)
-        return pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, np.ascontiguousarray(array)) for name, array in named])
+        return pb_utils.InferenceResponse([_tensor(name, array) for name, array in zip(self._outputs, arrays, strict=True)])
+
+
+def _tensor(name: str, array: np.ndarray[Any, Any]) -> Any:  # noqa: ANN401 - as above
+    """Hand an array to Triton, which names a capsule that it has taken otherwise than NumPy, and NumPy would complain of each."""
+    capsule = np.ascontiguousarray(array).__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    _name_capsule(capsule, _TAKEN)
+    return tensor
 
 
 def _end_with(server: int) -> None:
