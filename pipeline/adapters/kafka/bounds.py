@@ -37,6 +37,26 @@ class Known:
     at_s: float  # by `time.monotonic()`, before the brokers were asked
 
 
+class Growth:
+    """What a client itself learned of the ends of partitions, where the brokers were asked longer ago; locked by who has it."""
+
+    def __init__(self) -> None:
+        self._ends: dict[int, tuple[int, float]] = {}  # partition -> its end, and when that was learned
+
+    def note(self, partition: int, end: int, at_s: float) -> None:
+        """Note that a partition reaches to `end` at least; threads tell out of order."""
+        self._ends[partition] = (max(end, self.end_of(partition)), at_s)
+
+    def end_of(self, partition: int) -> int:
+        """Return how far a partition reaches at least."""
+        return self._ends.get(partition, (0, 0.0))[0]
+
+    def forget(self, partition: int, before_s: float) -> None:
+        """Forget what was learned before the brokers were asked."""
+        if self._ends.get(partition, (0, before_s))[1] < before_s:
+            del self._ends[partition]
+
+
 class Bounds:
     """The first and the next offset of partitions, at most about a second old. Safe to use from several threads.
 
@@ -53,7 +73,7 @@ class Bounds:
         self._lock = Lock()
         self._known: dict[int, Known] = {}
         self._asked_s = dict.fromkeys(range(partitions), time.monotonic())
-        self._grown: dict[int, tuple[int, float]] = {}  # partition -> its end as this client learned it, and when
+        self._growth = Growth()
         self._admin = connected(cluster, KafkaAdminClient, request_timeout_ms=_REQUEST_MS)
         self._rounds = Rounds(f"offsets of topic {topic}", self._look, every_s=self._every_s, soon_s=_SOON_S, on_look=lambda: None)
 
@@ -92,7 +112,7 @@ class Bounds:
     def grew(self, partition: int, stop: int) -> None:
         """Note that a partition reaches to `stop` at least: a record was read or acknowledged."""
         with self._lock:
-            self._grown[partition] = (stop, time.monotonic())
+            self._growth.note(partition, stop, time.monotonic())
 
     def close(self) -> None:
         """Stop looking."""
@@ -101,8 +121,7 @@ class Bounds:
 
     def _grown_to(self, partition: int, bounds: range) -> range:
         with self._lock:
-            grown, _ = self._grown.get(partition, (bounds.stop, 0.0))
-        return range(bounds.start, max(bounds.stop, grown))
+            return range(bounds.start, max(bounds.stop, self._growth.end_of(partition)))
 
     def _every_s(self) -> float | None:
         return _EVERY_S if self._wanted(time.monotonic()) else None
@@ -125,5 +144,4 @@ class Bounds:
             for place in partitions:
                 known = Known(bounds=range(starts[place].offset, stops[place].offset), at_s=began_s)
                 self._known[place.partition] = known
-                if self._grown.get(place.partition, (0, began_s))[1] < began_s:
-                    del self._grown[place.partition]
+                self._growth.forget(place.partition, began_s)
