@@ -82,6 +82,7 @@ def test_a_bug_ends_the_thread_and_everybody_is_told(looks: Looks, rounds: Round
     for _ in range(2):
         with pytest.raises(HeadcountError, match="looking: its thread died of ZeroDivisionError"):
             rounds.wait(time.monotonic(), 10)
+    assert rounds.death is not None
 
 
 def test_looks_are_made_at_their_time(looks: Looks) -> None:

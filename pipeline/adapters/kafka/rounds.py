@@ -45,6 +45,7 @@ class Rounds:
         self.looked_s = -1.0  # when the last look began that succeeded
         self.failed_s = -1.0  # and the last one that did not
         self.trouble: HeadcountError | None = None  # of the last look, if it failed
+        self.death: HeadcountError | None = None  # of the thread: nobody looks any more
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -87,7 +88,8 @@ class Rounds:
                 self._once()
         except Exception as error:  # noqa: BLE001 - a bug; who waits must be told
             _log.exception("rounds_died", thread=self._name)
-            self._note(HeadcountError(f"{self._name}: its thread died of {type(error).__name__}; start this process again"))
+            self.death = HeadcountError(f"{self._name}: its thread died of {type(error).__name__}; start this process again")
+            self._note(self.death)
 
     def _due(self) -> bool:
         """Wait until the next look is due; False: stopped."""

@@ -135,9 +135,11 @@ class Watch:
             LogReplacedError: The topic was made anew; final.
             LogUnavailableError: It was deleted.
             ConfigurationError: A permission is missing.
+            HeadcountError: Nobody looks any more: without a look nothing that is fetched counts, and who reads would wait for ever.
         """
-        if self._failure is not None:
-            raise self._failure
+        failure = self._failure or self._rounds.death
+        if failure is not None:
+            raise failure
 
     def need(self, operation: str) -> None:
         """Watch from now on that this user may do something more with the topic.
