@@ -99,7 +99,7 @@ class KafkaLog:
             if offset >= self._bounds.of(partition).stop:
                 return None
             last_offset, stamp = self._stamps.get(partition, (-1, None))
-            if last_offset != offset:
+            if stamp is None or last_offset != offset:
                 stamp = self._fetched_stamp(partition, offset)
                 self._stamps[partition] = offset, stamp
             return stamp
@@ -163,9 +163,10 @@ class KafkaLog:
 
     def _fetched_stamp(self, partition: int, offset: int) -> int | None:
         stored = self._peek.first(partition, offset)
-        if stored is None:  # retention was faster
-            start = self._bounds.fresh(partition).start
-            stored = self._peek.first(partition, start) if start > offset else None
+        if stored is None:  # retention was faster, or the record is damaged: then the next one says how long it waits
+            bounds = self._bounds.fresh(partition)
+            behind = max(bounds.start, offset + 1)
+            stored = self._peek.first(partition, behind) if behind in bounds else None
         return None if stored is None else stored.appended_us
 
     def _on_look(self) -> None:
