@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +13,7 @@ from pipeline.errors import CameraHeldError, HeadcountError, SourceError, Transi
 from pipeline.live import LiveIngest
 from pipeline.metrics import ROOM_WAIT_SECONDS
 from pipeline.ports import SourcePosition
-from pipeline.send import IngestOutcome, Sender, counted
+from pipeline.send import IngestOutcome, Renewal, Sender, counted
 from pipeline.spool import Spool
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
     from pipeline.backlog import Backlog
     from pipeline.ports import Clock, Lease, Registry, SegmentLog, SegmentSource
+    from pipeline.send import GiveUp
     from pipeline.spool import SpoolLimits
     from pipeline.types import Camera, Segment
 
 _log = structlog.get_logger()
 
 _ROOM_WAIT_S = 0.1
-_RENEW_S = 2.0
 _HELD_WAIT_S = 0.5
 
 
@@ -93,17 +94,23 @@ class Ingest:
 
     def _carry(self, source: SegmentSource, lease: Lease, outcome: IngestOutcome) -> None:
         position = SourcePosition(camera_id=lease.camera.camera_id, session=lease.session, next_sequence=lease.next_sequence)
+        renewal = Renewal(self.registry, self.clock, lease)
+
+        def give_up() -> bool:
+            renewal.keep()
+            return self.stop.is_set()
+
         for segment in source.segments(position):
-            if not counted(self._send_when_there_is_room, segment, lease, outcome):
+            if not counted(partial(self._send_when_there_is_room, give_up), segment, lease, outcome):
                 return
 
-    def _send_when_there_is_room(self, segment: Segment, lease: Lease) -> int | None:
+    def _send_when_there_is_room(self, give_up: GiveUp, segment: Segment, lease: Lease) -> int | None:
         partition, size = lease.camera.partition, len(segment.payload)
-        if self.stop.is_set() or not self._wait_for_room(size, lease):
+        if self.stop.is_set() or not self._wait_for_room(size, lease.camera, give_up):
             return None
         offset: int | None = None
         try:
-            offset = self._sender().send(segment, lease, self.stop.is_set)
+            offset = self._sender().send(segment, lease, give_up)
         finally:
             if offset is None:
                 self.backlog.dropped(partition, size)
@@ -111,23 +118,19 @@ class Ingest:
                 self.backlog.appended(partition, size, offset)
         return offset
 
-    def _wait_for_room(self, size: int, lease: Lease) -> bool:
+    def _wait_for_room(self, size: int, camera: Camera, give_up: GiveUp) -> bool:
         """Wait until little enough is unanalysed, so that retention never takes what nobody has read; False when stopped."""
-        partition, sender = lease.camera.partition, self._sender()
-        renewed_s = self.clock.monotonic()
+        partition, sender = camera.partition, self._sender()
         while not self.backlog.hold(partition, size):
-            committed = sender.patiently(lambda: self.registry.committed(partition), self.stop.is_set)
+            committed = sender.patiently(lambda: self.registry.committed(partition), give_up)
             if committed is None:
                 return False
             if self.backlog.committed(partition, committed):
                 continue
-            if self.stop.is_set():
+            if give_up():
                 return False
             self.clock.sleep(_ROOM_WAIT_S)
-            ROOM_WAIT_SECONDS.labels(lease.camera.name).inc(_ROOM_WAIT_S)
-            if self.clock.monotonic() - renewed_s > _RENEW_S:
-                renewed_s = self.clock.monotonic()
-                sender.patiently(lambda: self.registry.lease(lease.camera, lease.session), self.stop.is_set)
+            ROOM_WAIT_SECONDS.labels(camera.name).inc(_ROOM_WAIT_S)
         return True
 
     def _release(self, lease: Lease) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from pipeline.errors import CameraHeldError, FencedError, SourceError, TransientError
+from pipeline.errors import CameraHeldError, FencedError, SourceError
 from pipeline.ports import SourcePosition
-from pipeline.send import counted
+from pipeline.send import Renewal, counted
 from pipeline.spool import end_after
 
 if TYPE_CHECKING:
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pipeline.ports import Lease, SegmentSource
-    from pipeline.send import IngestOutcome, Sender
+    from pipeline.send import GiveUp, IngestOutcome, Sender
     from pipeline.spool import Spool
     from pipeline.types import Segment
 
-_RENEW_S = 2.0
+_LOOK_S = 2.0  # how often a camera of which nothing comes is renewed
 
 
 class LiveIngest:
@@ -40,7 +39,6 @@ class LiveIngest:
         self._stop = stop
         self._patience_s = patience_s
         self._ending_s: float | None = None  # since when nothing more comes and it is to stop
-        self._renewed_s = sender.clock.monotonic()
 
     def carry(self, source: SegmentSource, lease: Lease, outcome: IngestOutcome) -> None:
         """Carry what an earlier ingest left, and then the source, until it ends.
@@ -84,24 +82,25 @@ class LiveIngest:
 
     def _send_all(self, lease: Lease, outcome: IngestOutcome) -> None:
         leases = {lease.session: lease}
+        renewal = Renewal(self._sender.registry, self._sender.clock, lease)
+
+        def give_up() -> bool:
+            renewal.keep()
+            return not self._spool.wanted() or self._time_is_up()
+
         while not self._time_is_up():
-            segment = self._spool.head(_RENEW_S)
+            segment = self._spool.head(_LOOK_S)
             if segment is not None:
-                self._send(segment, leases, outcome)
+                self._send(segment, leases, outcome, give_up)
             elif self._spool.drained:
                 return
             else:
-                self._renew(lease)
+                renewal.keep()
 
-    def _send(self, segment: Segment, leases: dict[int, Lease], outcome: IngestOutcome) -> None:
+    def _send(self, segment: Segment, leases: dict[int, Lease], outcome: IngestOutcome, give_up: GiveUp) -> None:
         """Send a record under its own session, unless the log has it; where it was given up it stays first, or is gone."""
-        (lease, *_) = leases.values()
-
-        def give_up() -> bool:
-            self._renew(lease)
-            return not self._spool.wanted() or self._time_is_up()
-
         if segment.session not in leases:  # an earlier ingest left it
+            (lease, *_) = leases.values()
             earlier = self._sender.patiently(lambda: self._sender.registry.lease(lease.camera, segment.session), give_up)
             if earlier is None:
                 return
@@ -110,14 +109,6 @@ class LiveIngest:
         known = own.finished or segment.sequence < own.next_sequence
         if known or counted(lambda one, its: self._sender.send(one, its, give_up), segment, own, outcome):
             self._spool.done()
-
-    def _renew(self, lease: Lease) -> None:
-        """Keep the camera while nothing is acknowledged."""
-        now_s = self._sender.clock.monotonic()
-        if now_s - self._renewed_s >= _RENEW_S:
-            self._renewed_s = now_s
-            with suppress(TransientError):  # the next one may be heard
-                self._sender.registry.lease(lease.camera, lease.session)
 
     def _time_is_up(self) -> bool:
         if not (self._stop.is_set() and self._spool.finished):

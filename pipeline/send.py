@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+_RENEW_S = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +47,34 @@ class IngestOutcome:
         self.bytes += len(segment.payload)
         if segment.session == self.session:
             self.finished = segment.kind is SegmentKind.END
+
+
+class Renewal:
+    """Keeps a camera while nothing of it is acknowledged. Used by one thread.
+
+    Args:
+        registry: Of the cameras.
+        clock: Paces it.
+        lease: That was just taken.
+    """
+
+    def __init__(self, registry: Registry, clock: Clock, lease: Lease) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._lease = lease
+        self._renewed_s = clock.monotonic()
+
+    def keep(self) -> None:
+        """Renew the lease, every two seconds at most.
+
+        Raises:
+            CameraHeldError: Another process has taken the camera.
+        """
+        now_s = self._clock.monotonic()
+        if now_s - self._renewed_s >= _RENEW_S:
+            self._renewed_s = now_s
+            with suppress(TransientError):  # the next one may be heard
+                self._registry.lease(self._lease.camera, self._lease.session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

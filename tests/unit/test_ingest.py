@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeline.ports import SourcePosition
+    from pipeline.ports import Lease, SourcePosition
     from pipeline.spool import SpoolLimits
+    from pipeline.types import Camera
 
 VIDEO_BYTES = 100
 
@@ -66,6 +67,17 @@ class Bench:
         self.most_unread = max(self.most_unread, sum(len(segment.payload) for segment in unread))
         if self.stop_after is not None and len(self.seen) >= self.stop_after:
             self.stop.set()
+
+
+@dataclass
+class RenewedRegistry(MemoryRegistry):
+    """Counts the leases that it gave."""
+
+    leases: int = 0
+
+    def lease(self, camera: Camera, session: int | None) -> Lease:
+        self.leases += 1
+        return super().lease(camera, session)
 
 
 @dataclass
@@ -135,6 +147,16 @@ def test_a_failed_append_is_sent_again_and_repeats_stand_together(lands_anyway: 
     bench = Bench(log=MemoryLog(failures=3, lands_anyway=lands_anyway))
     bench.ingest().run(ListSource(video(2)), bench.registry.register("door", "door.mp4"))
     assert sequences(bench) == ([0, 0, 0, 0, 1, 2] if lands_anyway else [0, 1, 2])
+
+
+def test_a_file_s_camera_is_kept_while_the_log_is_away() -> None:
+    registry = RenewedRegistry()
+    bench = Bench(registry=registry)
+    camera = bench.registry.register("door", "door.mp4")
+    bench.log.failures = 10
+    bench.ingest().run(ListSource(video(2)), camera)
+    assert sequences(bench) == [0, 1, 2]
+    assert registry.leases > 3
 
 
 def test_a_database_that_is_away_for_a_while_loses_nothing() -> None:
