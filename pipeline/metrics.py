@@ -270,7 +270,7 @@ SPOOL_RECORDS = Gauge(
 )
 SPOOL_DROPPED = Counter(
     "headcount_spool_dropped_total",
-    "Records of live video that were dropped before they were sent, by camera and reason. Expected 0: video is lost, see docs/operations.md.",
+    "Records of live video that were dropped before they were sent, by camera and reason. Expected 0: video is lost (docs/operations.md).",
     ["camera", "reason"],
 )
 CAPTURE_TIMES_REFUSED = Counter(
