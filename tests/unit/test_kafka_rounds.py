@@ -75,6 +75,10 @@ def test_a_look_that_takes_too_long_is_not_waited_for(looks: Looks, rounds: Roun
     looks.gate.clear()
     with pytest.raises(LogUnavailableError, match=r"looking: no answer from the brokers within 0\.05 s"):
         rounds.wait(time.monotonic(), 0.05)
+    assert rounds.trouble is not None, "the next one would wait as long"
+    looks.gate.set()
+    rounds.wait(time.monotonic(), 10)
+    assert rounds.trouble is None
 
 
 def test_a_bug_ends_the_thread_and_everybody_is_told(looks: Looks, rounds: Rounds) -> None:

@@ -24,7 +24,6 @@ _REQUEST_MS = 5000
 _EVERY_S = 1.0
 _SOON_S = 0.02
 _FRESH_S = 3.0  # what is older is not told: two looks in a row have failed
-_TROUBLED_S = 10.0
 _ASKED_S = 10.0  # partitions that nobody asks for are not looked at
 _PATIENCE_S = 7.0  # longer than the brokers' client waits for an answer
 
@@ -90,9 +89,9 @@ class Bounds:
         if known is not None and now_s - known.at_s <= _FRESH_S:
             return self._grown_to(partition, known.bounds)
         trouble = self._rounds.trouble
-        if trouble is not None and now_s - self._rounds.failed_s <= _TROUBLED_S:
-            self._rounds.want(now_s)  # others need not wait for what has just failed
-            raise trouble
+        if trouble is not None:
+            self._rounds.want(now_s)  # who asks for many partitions must not wait at each of them for what has just failed
+            raise trouble.with_traceback(None)  # else each raise adds to it
         return self.fresh(partition)
 
     def fresh(self, partition: int) -> range:

@@ -44,7 +44,7 @@ class Rounds:
         self._stopped = False
         self.looked_s = -1.0  # when the last look began that succeeded
         self.failed_s = -1.0  # and the last one that did not
-        self.trouble: HeadcountError | None = None  # of the last look, if it failed
+        self.trouble: HeadcountError | None = None  # of the last look, if it failed; or it takes longer than somebody would wait
         self.death: HeadcountError | None = None  # of the thread: nobody looks any more
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -72,7 +72,8 @@ class Rounds:
                 return
             if done and self.trouble is not None:
                 raise self.trouble
-        raise LogUnavailableError(f"{self._name}: no answer from the brokers within {timeout_s:g} s; trying again may help")
+            self.trouble = LogUnavailableError(f"{self._name}: no answer from the brokers within {timeout_s:g} s; trying again may help")
+            raise self.trouble
 
     def close(self) -> None:
         """Stop looking; a look that is under way may end later."""

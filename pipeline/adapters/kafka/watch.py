@@ -139,7 +139,7 @@ class Watch:
         """
         failure = self._failure or self._rounds.death
         if failure is not None:
-            raise failure
+            raise failure.with_traceback(None)  # else each raise adds to it
 
     def need(self, operation: str) -> None:
         """Watch from now on that this user may do something more with the topic.
