@@ -87,8 +87,8 @@ def ask(client: TritonClient, served: Served, crops: UInt8) -> Attributes:
         TransientError: It does not answer, or is gone.
         ConfigurationError: Its answer cannot be used, and would be the same again.
     """
-    answer = client.infer(served.model, served.version, {CONTRACT_INPUTS[0].name: crops})
     try:
+        answer = client.infer(served.model, served.version, {CONTRACT_INPUTS[0].name: crops})
         return _attributes(answer, len(crops), served.name)
     except ValueError as error:
         raise ConfigurationError(
