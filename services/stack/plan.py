@@ -39,13 +39,17 @@ class Plan:
     def environment(self) -> dict[str, str]:
         """Return the environment of the processes that are ours; it may hold passwords."""
         settings = self.settings
-        told = {"data_dir": str(settings.data_dir), "kafka_bootstrap": settings.kafka_bootstrap, "triton_url": settings.triton_url}
+        told = {
+            "data_dir": str(settings.data_dir),
+            "database_url": None if settings.database_url is None else settings.database_url.get_secret_value(),
+            "kafka_bootstrap": settings.kafka_bootstrap,
+            "triton_url": settings.triton_url,
+        }
         if self.own_kafka:
-            told |= {"kafka_replication": "1", "kafka_tls": "false"}
-        if settings.database_url is not None:
-            told["database_url"] = settings.database_url.get_secret_value()
-        ours = {PREFIX + name.upper(): value for name, value in told.items() if value is not None}
-        return {**_LOG_ROTATION, **self.inherited, **ours}
+            told |= {"kafka_replication": "1", "kafka_tls": "false", "kafka_ca_file": None}
+        ours = {PREFIX + name.upper(): value for name, value in told.items()}
+        inherited = {name: value for name, value in self.inherited.items() if name.upper() not in ours}
+        return {**_LOG_ROTATION, **inherited, **{name: value for name, value in ours.items() if value is not None}}
 
     def require_free_ports(self) -> None:
         """Check that nobody listens where the stack's own servers will.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,16 @@ def test_what_is_not_named_is_the_stacks_own_and_lies_on_the_loopback() -> None:
     assert told["HEADCOUNT_DATA_DIR"] == "/nowhere"
     assert "HEADCOUNT_DATABASE_URL" not in told
     assert plan.settings.kafka_replication == 1
+
+
+def test_what_was_set_for_brokers_is_not_told_where_the_stack_runs_its_own() -> None:
+    plan = replace(
+        plan_of(settings(), has_sources=False),
+        inherited={"HEADCOUNT_KAFKA_CA_FILE": "/ca.pem", "headcount_kafka_tls": "true", "PATH": "/bin"},
+    )
+    told = plan.environment()
+    assert not {"HEADCOUNT_KAFKA_CA_FILE", "headcount_kafka_tls"} & set(told)
+    assert (told["HEADCOUNT_KAFKA_TLS"], told["PATH"]) == ("false", "/bin")
 
 
 def test_what_is_named_is_used_as_it_is() -> None:
