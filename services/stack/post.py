@@ -21,6 +21,7 @@ _CHECK_EVERY_S = 5.0
 _CHECK_SOON_S = 0.5  # while it starts, or is ill
 _CHECK_TIMEOUT_S = 15.0
 _RUNS = frozenset({PartState.STARTING, PartState.HEALTHY, PartState.ILL})
+_MAY_RUN = _RUNS | {PartState.PREPARING}  # of a part whose preparation is its start
 
 
 class Task(Protocol):
@@ -76,7 +77,7 @@ class Post:
     @property
     def runs(self) -> bool:
         """Whether a process of it may be there."""
-        return self.state in _RUNS and self.part.runner is not None
+        return self.state in _MAY_RUN and self.part.runner is not None
 
     def advance(self, *, needs_met: bool) -> None:
         """Take the next step, if one is due.

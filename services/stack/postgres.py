@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.postgres.keeper import is_server
 from services.stack.part import Exit
 from services.stack.processes import process
 
@@ -25,25 +27,28 @@ class EmbeddedRunner:
 
     def __init__(self, server: EmbeddedPostgres, data_dir: Path) -> None:
         self._server = server
+        self._turn = threading.Lock()  # it is told to end while it starts
         self._pid_file = data_dir / "postgres" / "postmaster.pid"
         self._in_use = False
 
     def prepare(self, say: Say) -> None:
         """Start the server, or join it where it runs."""
         say("starting")
-        self._server.start()
+        with self._turn:
+            self._in_use = True  # from now on: half a start leaves a server, too
+            self._server.start()
 
     def start(self) -> None:
-        """Count it as running (see `Runner`)."""
-        self._in_use = True
+        """Do nothing (see `Runner`): it runs once it is prepared."""
 
     def identity(self) -> Identity | None:
         """Return the server's first process (see `Runner`)."""
         try:
-            found = process(int(self._pid_file.read_text(encoding="ascii").split("\n", 1)[0]))
+            pid = int(self._pid_file.read_text(encoding="ascii").split("\n", 1)[0])
         except (OSError, ValueError):
             return None
-        return found.identity if found is not None and self._in_use else None
+        found = process(pid) if self._in_use and is_server(pid) else None
+        return found.identity if found is not None else None
 
     def poll(self) -> Exit | None:
         """Return None while it is used (see `Runner`): where it dies, the adapter brings it back."""
@@ -51,8 +56,9 @@ class EmbeddedRunner:
 
     def terminate(self) -> None:
         """Let go of it (see `Runner`)."""
-        self._server.stop()
-        self._in_use = False
+        with self._turn:
+            self._server.stop()
+            self._in_use = False
 
     def kill(self) -> None:
         """Let go of it (see `Runner`): a database is not ended otherwise than in good order."""

@@ -304,6 +304,13 @@ def test_what_cannot_be_fetched_is_tried_again() -> None:
     assert scene.starts(scene.worker) == 1
 
 
+def test_one_that_is_still_being_prepared_is_told_to_end_too() -> None:
+    scene = Scene()
+    scene.database.unprepared = Hanging()
+    scene.run(3.0)
+    assert scene.done == ["down", "terminate database"]
+
+
 def test_a_program_that_is_missing_is_said() -> None:
     scene = Scene()
     scene.broker.runner.refuses = True
