@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,6 @@ from rich.markup import escape
 from services.options import AsJson, DatabaseUrl, DataDir, settings_from, write_json
 
 if TYPE_CHECKING:
-    from services.stack.part import Say
     from services.stack.state import StackState
 
 app = typer.Typer(help="Kafka, Triton, PostgreSQL, workers and ingest as local processes under one supervisor.", no_args_is_help=True)
@@ -41,10 +42,9 @@ def up(
     from services.stack.up import bring_up  # noqa: PLC0415 - as above
 
     settings = settings_from(data_dir=data_dir, database_url=database_url)
-    notice = _timed(Console(stderr=True, highlight=False))
-    wanted = listed(sources or (), from_file, notice)
+    wanted = listed(sources or (), from_file, _notice)
     if foreground:
-        keep(settings, wanted, notice)
+        keep(settings, wanted, _notice)
         return
     console = Console(highlight=False)
     started = bring_up(settings, wanted, console)
@@ -62,9 +62,10 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:  # noqa: 
 
     settings = settings_from(data_dir=data_dir)
     folder = StackFolder(settings.data_dir)
-    state, is_up = folder.read(), folder.is_up()
-    if state is not None and not is_up:
-        state = state.after_crash()
+    state = folder.living()
+    is_up = state is not None
+    if not is_up and (left := folder.read()) is not None:
+        state = left.after_crash()
     if as_json:
         write_json({"up": False, "pid": None, "parts": []} if state is None else state.document(up=is_up))
     elif state is None:
@@ -124,10 +125,8 @@ def _print_advice(data_dir: Path | None, console: Console, *, has_sources: bool)
         console.print(f"  [bold]headcount {escape(command):<{width}}[/bold]  [dim]{meaning}[/dim]", soft_wrap=True)
 
 
-def _timed(console: Console) -> Say:
-    """Return what prints lines with their time, for a log."""
-
-    def notice(line: str) -> None:
-        console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", markup=False, soft_wrap=True)
-
-    return notice
+def _notice(line: str) -> None:
+    """Print a line with its time, for a log; where nobody reads it any more, or the disk is full, the stack goes on."""
+    with suppress(OSError):
+        sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
+        sys.stderr.flush()

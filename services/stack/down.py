@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from services.stack.part import Say
     from services.stack.processes import Identity
 
-_PATIENCE_S = 120.0  # each part has its own, shorter one
+_PATIENCE_S = 90.0  # beyond what workers and ingest are given
 _KILLED_S = 10.0
 _POLL_S = 0.1
 
@@ -41,7 +41,7 @@ def take_down(settings: Settings, console: Console, notice: Say) -> bool:
     folder = StackFolder(settings.data_dir)
     was_up = folder.is_up()
     if was_up:
-        _end_supervisor(folder, console)
+        _end_supervisor(folder, console, within_s=_PATIENCE_S + 2 * settings.stop_timeout_s)
     left = folder.read()
     if left is None:
         return was_up
@@ -53,13 +53,13 @@ def take_down(settings: Settings, console: Console, notice: Say) -> bool:
     return True
 
 
-def _end_supervisor(folder: StackFolder, console: Console) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+def _end_supervisor(folder: StackFolder, console: Console, *, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     told: Identity | None = None
     with Display(console, SystemClock()) as display:
         while folder.is_up():
-            state = folder.read()
-            if state is not None and lives(state.supervisor):
+            state = folder.living()
+            if state is not None:
                 if told != state.supervisor:
                     told = state.supervisor
                     _send(told, signal.SIGTERM)
@@ -67,6 +67,8 @@ def _end_supervisor(folder: StackFolder, console: Console) -> None:
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL_S)
+    if told is None and folder.is_up():
+        raise StillUpError("another version of Headcount has started the stack: end it with that one")
     if told is None:
         return
     if not folder.is_up() and _has_ended(told):

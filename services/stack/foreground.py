@@ -11,7 +11,7 @@ from services.clock import SystemClock
 from services.stack.leftovers import end_leftovers
 from services.stack.parts import parts_of
 from services.stack.plan import plan_of
-from services.stack.processes import family, process, processes, send
+from services.stack.processes import family, processes, send
 from services.stack.publisher import Publisher
 from services.stack.sources import file_of, shown
 from services.stack.state import StackFolder
@@ -71,11 +71,11 @@ def keep(settings: Settings, sources: Sequence[ListedSource], notice: Say) -> No
     orders = _Orders()
     with folder.held(), orders.heard():
         try:
+            folder.write_private(folder.sources, file_of(sources))
             for name in end_leftovers(folder.read()):
                 notice(f"{name}: ended what an earlier supervisor had left")
             plan = plan_of(settings, has_sources=bool(sources))
             plan.require_free_ports()
-            folder.write_private(folder.sources, file_of(sources))
             clock = SystemClock()
             publisher = Publisher(folder, plan, [shown(source) for source in sources], clock)
             supervisor = Supervisor(parts_of(plan, folder, notice), clock, ThreadTask, notice=notice, tell=publisher.tell)
@@ -88,7 +88,4 @@ def keep(settings: Settings, sources: Sequence[ListedSource], notice: Say) -> No
 def _end_helpers() -> None:
     """End what was being fetched or prepared: no part has a process any more."""
     me = os.getpid()
-    found = process(me)
-    leads = found is not None and found.session == me
-    children = [one for one in family(me, processes()) if one.identity.pid != me and (leads or one.session != me)]
-    send(signal.SIGKILL, children)
+    send(signal.SIGKILL, [one for one in family(me, processes()) if one.identity.pid != me])

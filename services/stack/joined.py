@@ -34,7 +34,7 @@ def at_stack(settings: Settings) -> Joined:
         ConfigurationError: It is not up, or it was started with servers that these settings do not name.
     """
     folder = StackFolder(settings.data_dir)
-    state = folder.read() if folder.is_up() else None
+    state = folder.living()
     if state is None:
         raise ConfigurationError(f"no stack is up in {settings.data_dir}; start it with: headcount stack up")
 
@@ -47,8 +47,7 @@ def at_stack(settings: Settings) -> Joined:
 
 def with_stack(settings: Settings) -> Settings:
     """Return the settings with the servers of the stack, where one is up in the data folder and none are named."""
-    folder = StackFolder(settings.data_dir)
-    state = folder.read() if settings.kafka_bootstrap is None and folder.is_up() else None
+    state = StackFolder(settings.data_dir).living() if settings.kafka_bootstrap is None else None
     return settings if state is None or not state.own_kafka else _joined(settings, state)
 
 

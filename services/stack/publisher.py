@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
@@ -57,7 +58,8 @@ class Publisher:
         if words == self._told and now < self._due_s:
             return
         self._told, self._due_s = list(words), now + _EVERY_S
-        self._folder.write(self._state(posts))
+        with suppress(OSError):  # a full disk ends no part; it is written again in a second
+            self._folder.write(self._state(posts))
         if now >= self._shorten_due_s:
             self._shorten_due_s = now + _SHORTEN_EVERY_S
             for name in (SUPERVISOR, *(post.part.name for post in posts)):

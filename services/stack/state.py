@@ -112,11 +112,6 @@ class StackFolder:
         """The addresses that ingest feeds, with their passwords."""
         return self.path / "sources"
 
-    @property
-    def asked(self) -> Path:
-        """The sources that the next supervisor is asked to feed."""
-        return self.path / "asked"
-
     def log(self, part: str) -> LogFile:
         """Return the log of a part, or of the supervisor."""
         embedded = part == POSTGRES  # it writes where it lies, as another user
@@ -146,7 +141,7 @@ class StackFolder:
 
     def write_private(self, path: Path, content: bytes) -> None:
         """Write a file that only its user can read."""
-        unfinished = path.with_name(path.name + ".new")
+        unfinished = _unfinished(path)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -159,10 +154,16 @@ class StackFolder:
         except (OSError, ValidationError):
             return None
 
+    def living(self) -> StackState | None:
+        """Return the state of the supervisor that lives; None: none does, or it has written nothing yet."""
+        state = self.read() if self.is_up() else None
+        return state if state is not None and lives(state.supervisor) else None
+
     def forget(self) -> None:
         """Delete the state, and the sources with their passwords: nothing of it is left."""
-        for path in (self._state, self.sources, self.asked):
+        for path in (self._state, self.sources):
             path.unlink(missing_ok=True)
+            _unfinished(path).unlink(missing_ok=True)
 
     def is_up(self) -> bool:
         """Say whether a supervisor lives: the kernel gives its lock back when it dies, however it does."""
@@ -201,6 +202,10 @@ class StackFolder:
     @property
     def _lock(self) -> Path:
         return self.path / "lock"
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def _locked_soon(descriptor: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,17 +61,19 @@ def bring_up(settings: Settings, sources: Sequence[ListedSource], console: Conso
         return Started(state=_wait(folder, None, console), before=True)
     plan_of(settings, has_sources=bool(sources))  # raises where settings contradict each other
     folder.make()
-    if sources:
-        folder.write_private(folder.asked, file_of(sources))
-    return Started(state=_wait(folder, _start(settings, folder, fed=bool(sources)), console), before=False)
+    return Started(state=_wait(folder, _start(settings, folder, sources), console), before=False)
 
 
 def _require_same_sources(folder: StackFolder, sources: Sequence[ListedSource]) -> None:
-    if sources and folder.sources.read_bytes() != file_of(sources):
+    try:
+        differ = bool(sources) and folder.sources.read_bytes() != file_of(sources)
+    except FileNotFoundError:  # its supervisor has begun this very instant, or ends
+        differ = True
+    if differ:
         raise ConfigurationError("the stack is up with other sources: run headcount stack down first")
 
 
-def _start(settings: Settings, folder: StackFolder, *, fed: bool) -> subprocess.Popen[bytes]:
+def _start(settings: Settings, folder: StackFolder, sources: Sequence[ListedSource]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
     if settings.database_url is not None:
         environment[f"{PREFIX}DATABASE_URL"] = settings.database_url.get_secret_value()
@@ -78,16 +81,20 @@ def _start(settings: Settings, folder: StackFolder, *, fed: bool) -> subprocess.
     log.shorten()
     output = log.open()
     try:
-        return subprocess.Popen(  # noqa: S603 - ourselves
-            [*HEADCOUNT, "stack", "up", "--foreground", *(("--from", str(folder.asked)) if fed else ())],
+        supervisor = subprocess.Popen(  # noqa: S603 - ourselves
+            [*HEADCOUNT, "stack", "up", "--foreground", *(("--from", "/dev/stdin") if sources else ())],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     finally:
         os.close(output)
+    assert supervisor.stdin is not None
+    with suppress(BrokenPipeError), supervisor.stdin as pipe:  # one that has ended already is seen to have
+        pipe.write(file_of(sources))
+    return supervisor
 
 
 def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, console: Console) -> StackState:
@@ -99,7 +106,7 @@ def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, conso
                 raise _ended(folder, supervisor.returncode)
             if supervisor is None and not folder.is_up():
                 raise NotUpError("the stack has ended meanwhile: see headcount stack logs supervisor")
-            state = folder.read()
+            state = folder.living()
             if state is not None and (supervisor is None or state.supervisor.pid == supervisor.pid):
                 display.show(state)
                 if state.is_well:

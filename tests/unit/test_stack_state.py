@@ -17,8 +17,9 @@ from pipeline.settings import Settings
 from services.stack.display import Display
 from services.stack.joined import at_stack, with_stack
 from services.stack.part import PartState
+from services.stack.plan import plan_of
 from services.stack.processes import Identity, boot, now_ticks, process
-from services.stack.publisher import redact_line
+from services.stack.publisher import Publisher, redact_line
 from services.stack.state import EMBEDDED, PartStatus, StackFolder, StackState
 from services.stack.tables import status_table, troubles
 from tests.clocks import SteppedClock
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOBODY = Identity(pid=2**22 + 1, started_ticks=7)
+
+
+def me() -> Identity:
+    """Return this process, which lives."""
+    found = process(os.getpid())
+    assert found is not None
+    return found.identity
 
 
 def part(name: str, state: PartState = PartState.HEALTHY, **changes: Any) -> PartStatus:  # noqa: ANN401 - the fields have many types
@@ -56,7 +64,7 @@ def a_state(*parts: PartStatus, **changes: Any) -> StackState:  # noqa: ANN401 -
         written_ticks=now_ticks(),
         at=NOON,
         since=NOON,
-        supervisor=NOBODY,
+        supervisor=me(),
         sources=("rtsp://***@10.0.0.7/s",),
         database=EMBEDDED,
         kafka="127.0.0.1:9092",
@@ -86,7 +94,7 @@ def test_a_state_is_read_as_it_was_written_and_by_its_user_only(folder: StackFol
 def test_what_is_forgotten_is_gone_with_the_passwords(folder: StackFolder) -> None:
     folder.write(a_state())
     folder.write_private(folder.sources, b"rtsp://me:secret@10.0.0.7/s")
-    folder.write_private(folder.asked, b"rtsp://me:secret@10.0.0.7/s")
+    folder.path.joinpath("sources.new").touch()  # one that was not written to its end
     folder.forget()
     assert [path.name for path in folder.path.iterdir()] == ["logs"]
     folder.forget()
@@ -103,7 +111,7 @@ def test_the_document_fits_its_schema() -> None:
     for up in (True, False):
         document = state.document(up=up)
         jsonschema.validate(document, schema)
-        assert document["pid"] == (NOBODY.pid if up else None)
+        assert document["pid"] == (os.getpid() if up else None)
     jsonschema.validate({"up": False, "pid": None, "parts": []}, schema)
 
 
@@ -117,12 +125,10 @@ def test_only_one_is_the_supervisor_and_others_see_that_it_lives(folder: StackFo
 
 
 def test_after_a_crash_it_is_said_who_lives_still() -> None:
-    me = process(os.getpid())
-    assert me is not None
-    left = a_state(part("kafka", process=me.identity), part("triton")).after_crash()
+    left = a_state(part("kafka", process=me()), part("triton")).after_crash()
     assert [(each.name, each.state) for each in left.parts] == [("kafka", PartState.ILL), ("triton", PartState.STOPPED)]
     assert left.parts[1].process is None
-    rebooted = replace(a_state(part("kafka", process=me.identity)), boot="another").after_crash()
+    rebooted = replace(a_state(part("kafka", process=me())), boot="another").after_crash()
     assert rebooted.parts[0].state is PartState.STOPPED
 
 
@@ -147,6 +153,30 @@ def test_where_no_stack_is_up_it_is_said_how_to_start_one(folder: StackFolder) -
     with pytest.raises(ConfigurationError, match="start it with: headcount stack up"):
         at_stack(settings(folder))
     assert with_stack(settings(folder)).kafka_bootstrap is None
+
+
+def test_what_a_supervisor_that_was_killed_wrote_is_not_taken_for_the_next_ones_state(folder: StackFolder) -> None:
+    folder.write(a_state(supervisor=NOBODY))
+    with folder.held():  # by one that has written nothing yet
+        assert folder.living() is None
+        with pytest.raises(ConfigurationError, match="no stack is up"):
+            at_stack(settings(folder))
+        folder.write(a_state())
+        assert folder.living() == folder.read()
+    assert folder.living() is None
+
+
+def test_a_state_that_cannot_be_written_is_written_later(folder: StackFolder) -> None:
+    clock = SteppedClock()
+    publisher = Publisher(folder, plan_of(settings(folder), has_sources=False), [], clock)
+    in_the_way = folder.path / "state.json.new"
+    in_the_way.mkdir()
+    publisher.tell([])
+    assert folder.read() is None
+    in_the_way.rmdir()
+    clock.step(1.0)
+    publisher.tell([])
+    assert folder.read() is not None
 
 
 @pytest.mark.parametrize(
