@@ -100,7 +100,7 @@ def _track(visit: tuple[Any, ...], match: tuple[Any, ...]) -> Track:
 
 
 def _sums(values: tuple[Any, ...]) -> FuseSums:
-    observations, weight, best_quality, age, p_female, bins, *model = values  # the first release kept no model
+    observations, weight, best_quality, age, p_female, bins, *model = values  # at first no model was kept
     return FuseSums(
         observations=observations,
         weight=weight,

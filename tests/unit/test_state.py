@@ -26,7 +26,7 @@ FULL = Track(
     counted=True,
     moved=True,
     evidence=math.inf,
-    sums=FuseSums(observations=7, weight=3.3, best_quality=0.61, age=130.7, p_female=2.9, bins=(0.1,) * 21),
+    sums=FuseSums(observations=7, weight=3.3, best_quality=0.61, age=130.7, p_female=2.9, bins=(0.1,) * 21, model="faces:1/tight-1"),
     number=12,
     centre_x=335.25,
     centre_y=444.5,
@@ -121,6 +121,14 @@ def test_the_form_of_version_1_is_what_databases_hold() -> None:
     version, ((visit, _),), rest = msgpack.unpackb(encode_state(state), use_list=False)
     assert version == 1
     assert rest == (7, 3, 9, 4, 5, 2, ())
-    sums = (7, 3.3, 0.61, 130.7, 2.9, struct.pack("<21f", *(0.1,) * 21))
+    sums = (7, 3.3, 0.61, 130.7, 2.9, struct.pack("<21f", *(0.1,) * 21), "faces:1/tight-1")
     times = (FULL.session, FULL.started_us, FULL.last_us, 35)
     assert visit == (FULL.visit_id.bytes, *times, FULL.first_box, FULL.last_box, True, True, math.inf, sums)
+
+
+def test_sums_that_were_stored_before_they_named_a_model_are_read() -> None:
+    state = CameraState(session=7, sequence=3, last_us=9, size_wh=(4, 5), next_number=2, tracks=(FULL,))
+    version, ((visit, match),), rest = msgpack.unpackb(encode_state(state), use_list=False)
+    *others, sums = visit
+    older = msgpack.packb((version, (((*others, sums[:-1]), match),), rest))
+    assert decode_state(older) == replace(state, tracks=(replace(FULL, sums=replace(FULL.sums, model="")),))
