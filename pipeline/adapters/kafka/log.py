@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from pipeline.adapters.kafka.bounds import Bounds
+from pipeline.adapters.kafka.opening import Opening
 from pipeline.adapters.kafka.peek import Peek
 from pipeline.adapters.kafka.producer import Producer
 from pipeline.adapters.kafka.reader import Beside, Reader, ReadLimits
@@ -51,9 +51,8 @@ class KafkaLog:
     def __init__(self, cluster: Cluster, topic: Topic) -> None:
         self._cluster = cluster
         self._topic = topic
-        self._opening = threading.Lock()
-        self._reader: Reader | None = None
-        self._producer: Producer | None = None
+        self._reader = Opening(self._open_reader)
+        self._producer = Opening(self._open_producer)
         self._stamps: dict[int, tuple[int, int | None]] = {}  # partition -> offset and stamp that were asked for last
         with ExitStack() as stack:
             self._watch = Watch(cluster, topic.name, needs={"WRITE" if topic.writes else "READ"}, on_look=self._on_look)
@@ -70,7 +69,7 @@ class KafkaLog:
 
     def close(self) -> None:
         """Close all connections; returns soon, whatever the brokers do."""
-        for part in (self._reader, self._producer, self._peek, self._bounds, self._watch):
+        for part in (self._reader.opened, self._producer.opened, self._peek, self._bounds, self._watch):
             if part is not None:
                 part.close()
 
@@ -86,14 +85,14 @@ class KafkaLog:
     def offsets(self, partition: int) -> range:
         """Return where a partition begins and ends, about a second old at most; as its records flow, newer."""
         with self._checked(partition):
-            if self._reader is not None:
-                self._reader.touch(partition)
+            if self._reader.opened is not None:
+                self._reader.opened.touch(partition)
             return self._bounds.of(partition)
 
     def appended_us(self, partition: int, offset: int) -> int | None:
         """Return when the first record at or after `offset` was appended; from what was read, else it is fetched."""
         with self._checked(partition):
-            held = None if self._reader is None else self._reader.stamp(partition, offset)
+            held = None if self._reader.opened is None else self._reader.opened.stamp(partition, offset)
             if held is not None:
                 return held
             if offset >= self._bounds.of(partition).stop:
@@ -107,14 +106,14 @@ class KafkaLog:
     def read(self, partition: int, offset: int, *, max_bytes: int, timeout_s: float) -> Sequence[StoredRecord]:
         """Return records from `offset` on, in order, that are known to be of the topic that was opened."""
         with self._checked(partition):
-            return (self._reader or self._open_reader()).read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
+            return self._reader.get().read(partition, offset, max_bytes=max_bytes, timeout_s=timeout_s)
 
     def append(self, partition: int, record: Record) -> int:
         """Append a record and return its offset once as many brokers have it as the topic asks for."""
         if not self._topic.writes:
             raise ConfigurationError(f"topic {self._topic.name} was opened for reading; open it to write")
         with self._checked(partition):
-            offset = (self._producer or self._open_producer()).append(partition, record)
+            offset = self._producer.get().append(partition, record)
             self._bounds.grew(partition, offset + 1)
             return offset
 
@@ -132,20 +131,13 @@ class KafkaLog:
             return None if stored is None or stored.offset != offset else stored.record
 
     def _open_reader(self) -> Reader:
-        with self._opening:
-            if self._reader is None:
-                self._watch.need("READ")
-                limits = self._topic.read_limits
-                beside = Beside(watch=self._watch, bounds=self._bounds, peek=self._peek)
-                self._reader = Reader(self._cluster, self._topic.name, beside=beside, limits=limits)
-            return self._reader
+        self._watch.need("READ")
+        beside = Beside(watch=self._watch, bounds=self._bounds, peek=self._peek)
+        return Reader(self._cluster, self._topic.name, beside=beside, limits=self._topic.read_limits)
 
     def _open_producer(self) -> Producer:
-        with self._opening:
-            if self._producer is None:
-                most = self._topic.max_record_bytes
-                self._producer = Producer(self._cluster, self._topic.name, max_record_bytes=most, on_trouble=self._watch.want)
-            return self._producer
+        most = self._topic.max_record_bytes
+        return Producer(self._cluster, self._topic.name, max_record_bytes=most, on_trouble=self._watch.want)
 
     @contextmanager
     def _checked(self, partition: int) -> Iterator[None]:
@@ -171,7 +163,7 @@ class KafkaLog:
 
     def _on_look(self) -> None:
         """Wake those who wait for a look, and keep the producer from searching for a topic that is gone."""
-        if self._reader is not None:
-            self._reader.tell()
-        if self._producer is not None and self._watch.missing:
-            self._producer.pause()
+        if self._reader.opened is not None:
+            self._reader.opened.tell()
+        if self._producer.opened is not None and self._watch.missing:
+            self._producer.opened.pause()

@@ -15,6 +15,7 @@ from kafka import errors as kafka
 
 from pipeline.adapters.kafka.diagnose import connected
 from pipeline.adapters.kafka.failures import explained
+from pipeline.adapters.kafka.opening import Opening
 from pipeline.errors import ConfigurationError, InvalidRecordError, LogUnavailableError, TransientError
 from pipeline.metrics import LOG_APPEND_SECONDS, LOG_IN_FLIGHT_BYTES
 
@@ -60,11 +61,11 @@ class Producer:
         self._topic = topic
         self._max_record_bytes = max_record_bytes
         self._on_trouble = on_trouble
-        self._lock = threading.Lock()
         self._room = threading.Condition()
         self._in_flight = 0
         self._closed = False
-        self._client: KafkaProducer | None = self._connected()
+        self._client = Opening(self._connected)
+        self._client.get()
 
     def append(self, partition: int, record: Record) -> int:
         """Append a record and return its offset once enough brokers have it.
@@ -88,21 +89,17 @@ class Producer:
 
     def pause(self) -> None:
         """Let go of the client, which would search for a topic that is gone as fast as it can; the next append makes a new one."""
-        with self._lock:
-            client, self._client = self._client, None
-        _close(client, 0)
+        _close(self._client.drop(), 0)
 
     def close(self) -> None:
         """Close; returns soon, whatever the brokers do."""
-        with self._lock:
-            self._closed = True
-            client, self._client = self._client, None
-        _close(client, _CLOSE_S)
+        self._closed = True
+        _close(self._client.drop(), _CLOSE_S)
 
     def _append(self, partition: int, record: Record) -> int:
         sent = None
         try:
-            sent = self._open().send(self._topic, value=record.value, headers=list(record.headers), partition=partition)
+            sent = self._client.get().send(self._topic, value=record.value, headers=list(record.headers), partition=partition)
         except ValueError:  # partitions were added since the client asked for them
             self.pause()
             raise LogUnavailableError(
@@ -119,15 +116,9 @@ class Producer:
                 self.pause()
             raise
 
-    def _open(self) -> KafkaProducer:
-        with self._lock:
-            if self._closed:
-                raise LogUnavailableError(f"topic {self._topic} was closed; open it again")
-            if self._client is None:
-                self._client = self._connected()
-            return self._client
-
     def _connected(self) -> KafkaProducer:
+        if self._closed:
+            raise LogUnavailableError(f"topic {self._topic} was closed; open it again")
         return connected(self._cluster, KafkaProducer, **_OPTIONS, max_request_size=self._max_record_bytes + _BATCH_OVERHEAD_BYTES)
 
     def _take_room(self, size: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from pipeline.adapters.kafka.diagnose import connected
 from pipeline.adapters.kafka.failures import explained
+from pipeline.adapters.kafka.opening import Opening
 from pipeline.adapters.kafka.producer import Producer
 from pipeline.adapters.kafka.records import stored_record
 from pipeline.adapters.kafka.watch import look_at, require
@@ -46,8 +46,7 @@ class KafkaShelf:
         self._topic = topic
         self._log = log
         self._max_record_bytes = max_record_bytes + _PLACE_BYTES
-        self._opening = threading.Lock()
-        self._producer: Producer | None = None
+        self._producer = Opening(self._open)
 
     def keep(self, stored: StoredRecord, reason: str) -> None:
         """Append a record's bytes, with where it stood and why it could not be used.
@@ -61,7 +60,7 @@ class KafkaShelf:
         headers = tuple((name, text.encode()) for name, text in marks)
         originals = tuple((_ORIGINAL + name, value) for name, value in stored.record.headers)
         try:
-            self._open().append(_PARTITION, Record(headers=headers + originals, value=stored.record.value))
+            self._producer.get().append(_PARTITION, Record(headers=headers + originals, value=stored.record.value))
         except TransientError:
             self._require("WRITE")  # says what is wrong, where that is the topic
             raise
@@ -80,15 +79,12 @@ class KafkaShelf:
 
     def close(self) -> None:
         """Close; returns soon, whatever the brokers do."""
-        if self._producer is not None:
-            self._producer.close()
+        if self._producer.opened is not None:
+            self._producer.opened.close()
 
     def _open(self) -> Producer:
-        with self._opening:
-            if self._producer is None:
-                self._require("WRITE")
-                self._producer = Producer(self._cluster, self._topic, max_record_bytes=self._max_record_bytes)
-            return self._producer
+        self._require("WRITE")
+        return Producer(self._cluster, self._topic, max_record_bytes=self._max_record_bytes)
 
     def _require(self, operation: str) -> None:
         admin = connected(self._cluster, KafkaAdminClient)
