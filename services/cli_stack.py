@@ -36,7 +36,7 @@ def up(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Start everything and wait until it is healthy."""
+    """Start everything and wait until it is healthy; cameras that are away are tried again and not waited for."""
     from services.stack.foreground import keep  # noqa: PLC0415 - --help must not wait for what the commands import
     from services.stack.sources import listed  # noqa: PLC0415 - as above
     from services.stack.up import bring_up  # noqa: PLC0415 - as above
@@ -51,6 +51,10 @@ def up(
     if started.before:
         console.print("the stack is up already")
     _print_status(started.state, console)
+    if not started.state.is_well:
+        console.print(
+            "the stack is up, but nothing is fed; ingest is started again until a camera is there", style="yellow", soft_wrap=True
+        )
     if not started.before:
         _print_advice(data_dir, console, has_sources=bool(wanted))
 

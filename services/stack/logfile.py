@@ -9,6 +9,8 @@ from pathlib import Path  # noqa: TC003 - a field's type, which the state's read
 
 _TAIL_BYTES = 256 * 2**10
 _PRIVATE = 0o600
+_COMPLAINT = "headcount: "  # how the program's own begin
+_COUNTS = 3  # lines at the most that follow on one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,10 @@ class LogFile:
         return [*(_last_lines(self.older, lines - len(newest)) if len(newest) < lines else []), *newest]
 
     def last_words(self) -> str:
-        """Return the last line that says something, for people."""
-        return next((line.strip() for line in reversed(self.tail(20)) if line.strip()), "")
+        """Return what was said last, for people: a complaint of ours rather than the counts behind it."""
+        lines = [line.strip() for line in self.tail(20) if line.strip()]
+        complaints = [line for line in lines[-_COUNTS:] if line.startswith(_COMPLAINT)]
+        return (complaints or lines or [""])[-1].removeprefix(_COMPLAINT)
 
 
 def _last_lines(path: Path, lines: int) -> list[str]:

@@ -23,7 +23,7 @@ class PartState(StrEnum):
     STARTING = "starting"  # it runs, and has not yet answered
     HEALTHY = "healthy"
     ILL = "ill"  # it runs, and does not answer any more
-    PAUSING = "pausing"  # it has ended, and is started again after a pause
+    RESTARTING = "restarting"  # it has ended, and is started again after a pause
     FINISHED = "finished"  # it has done all that there was to do
     STOPPED = "stopped"
 

@@ -14,7 +14,7 @@ from services.stack.part import Part
 from services.stack.plan import HEADCOUNT, without_settings
 from services.stack.postgres import EmbeddedRunner
 from services.stack.programs import programs_of
-from services.stack.state import POSTGRES
+from services.stack.state import INGEST, POSTGRES
 from services.stack.triton import TritonServer
 from services.topics import apply_topics, require_topics
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from services.stack.plan import Plan
     from services.stack.state import StackFolder
 
-KAFKA, TRITON, WORKER, INGEST = "kafka", "triton", "worker", "ingest"
+KAFKA, TRITON, WORKER = "kafka", "triton", "worker"
 PARTS = (POSTGRES, KAFKA, TRITON, WORKER, INGEST)
 _START_S = 180.0  # on a machine that is busy with other things
 _KAFKA_PROPERTIES = {"log.retention.check.interval.ms": "60000"}  # its own five minutes would be much of a short retention

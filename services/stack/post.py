@@ -89,7 +89,7 @@ class Post:
             ConfigurationError: It has never been healthy, and cannot be until the user changes something.
         """
         now = self._clock.monotonic()
-        if self.state in {PartState.WAITING, PartState.PAUSING}:
+        if self.state in {PartState.WAITING, PartState.RESTARTING}:
             if needs_met and now >= self._due_s:
                 self._enter(PartState.PREPARING, "")
                 self._begin(lambda: self.part.prepare(self._say))
@@ -189,7 +189,7 @@ class Post:
         self._due_s = self._clock.monotonic() + self._pause_s
         self._notice(f"{self.part.name}: {self.error}; it is started again in {self._pause_s:.0f} s")
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._enter(PartState.PAUSING, "")
+        self._enter(PartState.RESTARTING, "")
 
     def _begin(self, work: Callable[[], None]) -> None:
         self._task_since_s = self._clock.monotonic()

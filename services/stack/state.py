@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMBEDDED = "embedded"
-POSTGRES = "postgres"
+POSTGRES, INGEST = "postgres", "ingest"
 SUPERVISOR = "supervisor"
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 _TRIES, _TRY_S = 10, 0.02

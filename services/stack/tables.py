@@ -27,7 +27,7 @@ _STYLES: Mapping[PartState, str] = {
     PartState.STARTING: "cyan",
     PartState.HEALTHY: "green",
     PartState.ILL: "red",
-    PartState.PAUSING: "yellow",
+    PartState.RESTARTING: "yellow",
     PartState.FINISHED: "green",
     PartState.STOPPED: "dim",
 }
@@ -39,8 +39,9 @@ _MIB = 2**20
 def status_table(state: StackState, now: datetime) -> Table:
     """Return what each part does, since when, and what it uses."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("part", "state", "since", "restarts", "memory", "cores", "pid", "where"):
+    for name in ("part", "state", "since", "restarts", "memory", "cores", "pid"):
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    table.add_column("where", overflow="fold")  # where the terminal is narrow: whole, on two lines
     for part in state.parts:
         table.add_row(
             escape(part.name),

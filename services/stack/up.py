@@ -15,7 +15,7 @@ from services.clock import SystemClock
 from services.stack.display import Display
 from services.stack.plan import HEADCOUNT, plan_of
 from services.stack.sources import file_of
-from services.stack.state import SUPERVISOR, StackFolder
+from services.stack.state import INGEST, SUPERVISOR, StackFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Started:
 
 
 def bring_up(settings: Settings, sources: Sequence[ListedSource], console: Console) -> Started:
-    """Start a supervisor in the background, unless one runs, and wait until all parts are healthy.
+    """Start a supervisor in the background, unless one runs, and wait until all parts are healthy, or only no camera is there.
 
     Args:
         settings: Of the stack.
@@ -98,7 +98,7 @@ def _start(settings: Settings, folder: StackFolder, sources: Sequence[ListedSour
 
 
 def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, console: Console) -> StackState:
-    """Wait until all is well; of a supervisor that was started just now only its own state counts."""
+    """Wait until it is up; of a supervisor that was started just now only its own state counts."""
     clock = SystemClock()
     with Display(console, clock) as display:
         while True:
@@ -109,16 +109,26 @@ def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, conso
             state = folder.living()
             if state is not None and (supervisor is None or state.supervisor.pid == supervisor.pid):
                 display.show(state)
-                if state.is_well:
+                if is_complete(folder, state):
                     return state
-                for part in state.parts:
-                    if part.refused or part.failures >= _GIVE_UP_FAILURES:
-                        raise _lame(folder, part)
             time.sleep(_POLL_S)
 
 
+def is_complete(folder: StackFolder, state: StackState) -> bool:
+    """Say whether all is well, but for an ingest whose cameras are away: they come back, and the others count meanwhile.
+
+    Raises:
+        NotUpError: A part has failed so often, or in such a way, that it is not waited for.
+    """
+    failing = [part for part in state.parts if part.refused or part.failures >= _GIVE_UP_FAILURES]
+    for part in failing:
+        if part.refused or part.name != INGEST:
+            raise _lame(folder, part)
+    return all(part.is_well or part in failing for part in state.parts)
+
+
 def _ended(folder: StackFolder, code: int) -> HeadcountError:
-    words = folder.log(SUPERVISOR).last_words().removeprefix("headcount: ")
+    words = folder.log(SUPERVISOR).last_words()
     if code == ConfigurationError.exit_code:
         return ConfigurationError(words)
     return NotUpError(f"the supervisor ended with code {code}: {words}; see headcount stack logs supervisor")

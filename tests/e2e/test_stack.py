@@ -279,8 +279,15 @@ def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
     )
 
 
-def test_up_again_has_all_rows_and_down_ends_everything_in_the_reverse_order(stack: Stack) -> None:
-    stack.up()
+def test_up_again_has_all_rows_also_where_no_camera_is_there_and_down_ends_everything_in_the_reverse_order(stack: Stack) -> None:
+    away = stack.cameras.with_name("away.txt")
+    away.touch(mode=0o600)
+    away.write_text(f"the roof = rtsp://me:secret@127.0.0.1:{free_ports(1)[0]}/stream\n")
+    up = stack("stack", "up", "--from", away)
+    assert up.code == 0, up
+    assert "nothing is fed; ingest is started again until a camera is there" in up.stdout
+    assert re.search(r"ingest: ended with code 1: .*nothing listens on port", up.stdout)
+    assert stack("stack", "status").code == 1
     assert stack.ask(VISITS) == [(6,)]
     those = stack.processes()
     ended = stack("stack", "down")

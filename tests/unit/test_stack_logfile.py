@@ -49,6 +49,13 @@ def test_the_last_words_are_the_last_line_that_says_something(log: LogFile) -> N
     assert log.last_words() == "the end"
 
 
+def test_the_last_words_are_a_complaint_that_counts_follow(log: LogFile) -> None:
+    write(log, "headcount: the camera does not answer\n0 segments are in the log\n")
+    assert log.last_words() == "the camera does not answer"
+    write(log, "Traceback\nline 1\nline 2\nKeyError: 'name'\n")
+    assert log.last_words() == "KeyError: 'name'"
+
+
 def test_a_log_that_is_not_there_has_no_lines(log: LogFile) -> None:
     log.shorten()
     assert log.tail(5) == []

@@ -22,6 +22,7 @@ from services.stack.processes import Identity, boot, now_ticks, process
 from services.stack.publisher import Publisher, redact_line
 from services.stack.state import EMBEDDED, PartStatus, StackFolder, StackState
 from services.stack.tables import status_table, troubles
+from services.stack.up import NotUpError, is_complete
 from tests.clocks import SteppedClock
 from tests.e2e.command import ROOT
 
@@ -107,7 +108,7 @@ def test_what_another_version_has_written_is_no_state(folder: StackFolder) -> No
 
 def test_the_document_fits_its_schema() -> None:
     schema = json.loads((ROOT / "docs" / "stack.schema.json").read_text(encoding="utf-8"))
-    state = a_state(part("kafka"), part("triton", PartState.PAUSING, process=None, started_at=None, error="it died"))
+    state = a_state(part("kafka"), part("triton", PartState.RESTARTING, process=None, started_at=None, error="it died"))
     for up in (True, False):
         document = state.document(up=up)
         jsonschema.validate(document, schema)
@@ -179,6 +180,18 @@ def test_a_state_that_cannot_be_written_is_written_later(folder: StackFolder) ->
     assert folder.read() is not None
 
 
+def test_a_stack_is_complete_without_cameras_that_are_away_and_without_nothing_else(folder: StackFolder) -> None:
+    away = part("ingest", PartState.RESTARTING, failures=3, error="ended with code 1: the camera does not answer")
+    well = part("kafka")
+    assert is_complete(folder, a_state(well, part("ingest")))
+    assert is_complete(folder, a_state(well, away))
+    assert not is_complete(folder, a_state(well, replace(away, failures=2)))
+    assert not is_complete(folder, a_state(part("kafka", PartState.STARTING), away))
+    for failing in (replace(away, refused=True), replace(away, name="worker")):
+        with pytest.raises(NotUpError, match=f"{failing.name} does not come up"):
+            is_complete(folder, a_state(well, failing))
+
+
 @pytest.mark.parametrize(
     ("of_the_stack", "here", "message"),
     [
@@ -208,7 +221,7 @@ def test_a_servers_own_brokers_are_used_where_they_are_set_on_both_sides(folder:
 def test_the_table_fits_a_terminal_and_says_what_is_wrong() -> None:
     state = a_state(
         part("postgres", address="a socket"),
-        part("kafka", PartState.PAUSING, process=None, started_at=None, error="was killed by SIGKILL", restarts=2),
+        part("kafka", PartState.RESTARTING, process=None, started_at=None, error="was killed by SIGKILL", restarts=2),
         part("triton", own=False, process=None, started_at=None, memory_bytes=0),
     )
     written = StringIO()
@@ -217,7 +230,7 @@ def test_the_table_fits_a_terminal_and_says_what_is_wrong() -> None:
     lines = written.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
     assert any(line.split()[:2] == ["postgres", "healthy"] and "1 min 30 s" in line and "100 MiB" in line for line in lines)
-    assert any(line.split()[:2] == ["kafka", "pausing"] for line in lines)
+    assert any(line.split()[:2] == ["kafka", "restarting"] for line in lines)
     assert any("(your own)" in line for line in lines)
     assert troubles(state) == ["kafka: was killed by SIGKILL"]
 
