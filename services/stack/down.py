@@ -42,14 +42,15 @@ def take_down(settings: Settings, console: Console, notice: Say) -> bool:
     was_up = folder.is_up()
     if was_up:
         _end_supervisor(folder, console, within_s=_PATIENCE_S + 2 * settings.stop_timeout_s)
-    left = folder.read()
-    if left is None:
+    if folder.read() is None:
         return was_up
-    for name in end_leftovers(left):
-        notice(f"{name}: ended what a supervisor had left")
-    folder.forget()
-    if left.database == EMBEDDED:
-        _stop_database(settings, notice)
+    with folder.held():  # a stack that is brought up meanwhile keeps what is its own
+        left = folder.read()
+        for name in end_leftovers(left):
+            notice(f"{name}: ended what a supervisor had left")
+        folder.forget()
+        if left is not None and left.database == EMBEDDED:
+            _stop_database(settings, notice)
     return True
 
 

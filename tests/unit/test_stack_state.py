@@ -15,6 +15,7 @@ from rich.console import Console
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from services.stack.display import Display
+from services.stack.down import take_down
 from services.stack.joined import at_stack, with_stack
 from services.stack.part import PartState
 from services.stack.plan import plan_of
@@ -165,6 +166,15 @@ def test_what_a_supervisor_that_was_killed_wrote_is_not_taken_for_the_next_ones_
         folder.write(a_state())
         assert folder.living() == folder.read()
     assert folder.living() is None
+
+
+def test_what_a_supervisor_of_an_earlier_boot_wrote_is_forgotten_by_down(folder: StackFolder) -> None:
+    folder.write(a_state(boot="another", supervisor=NOBODY, database="postgresql://db/headcount"))
+    folder.write_private(folder.sources, b"rtsp://me:secret@10.0.0.7/s")
+    assert take_down(settings(folder), Console(file=StringIO()), pytest.fail)
+    assert folder.read() is None
+    assert not folder.sources.exists()
+    assert not take_down(settings(folder), Console(file=StringIO()), pytest.fail)
 
 
 def test_a_state_that_cannot_be_written_is_written_later(folder: StackFolder) -> None:
