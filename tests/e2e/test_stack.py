@@ -82,7 +82,7 @@ class Stack:
         """Return every process of the stack: the supervisor's, and the database's, which is nobody's child."""
         status = self.status()
         found: set[psutil.Process] = set()
-        for pid in (status["pid"], *(part["pid"] for part in status["parts"])):
+        for pid in filter(None, (status["pid"], *(part["pid"] for part in status["parts"]))):  # one that is restarted has none
             with suppress(psutil.NoSuchProcess):
                 found |= {psutil.Process(pid), *psutil.Process(pid).children(recursive=True)}
         return list(found)
