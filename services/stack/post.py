@@ -146,7 +146,8 @@ class Post:
             self._thrive()
             return
         self._due_s = now + _CHECK_SOON_S
-        if self.state is not PartState.STARTING:  # there it is expected
+        is_outside = self.part.runner is None
+        if self.state is not PartState.STARTING or is_outside:  # one of ours that starts cannot answer yet
             self.error = one_line(error)
         if self.state is PartState.HEALTHY:
             self._enter(PartState.ILL, self.error)
@@ -155,12 +156,24 @@ class Post:
             raise error
         elif not needs_met:
             self._since_s = now  # it is not its own fault
+        elif is_outside and self.state is PartState.STARTING:
+            self._miss()
         elif self.part.runner is not None and now - self._since_s > self._patience_s():
             self.part.runner.kill()
             self._fail(error)
 
     def _patience_s(self) -> float:
         return self.part.grace_s if self.state is PartState.STARTING else ILL_S
+
+    def _miss(self) -> None:
+        """Say why what somebody else runs has not answered yet, and count how long it has not."""
+        now = self._clock.monotonic()
+        if self.doing != self.error:
+            self.doing = self.error
+            self._notice(f"{self.part.name}: {self.error}; it is asked again and again")
+        if now - self._since_s > ILL_S:
+            self._since_s = now
+            self.failures += 1
 
     def _thrive(self) -> None:
         if self.state is not PartState.HEALTHY:

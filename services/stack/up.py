@@ -135,6 +135,7 @@ def _ended(folder: StackFolder, code: int) -> HeadcountError:
 
 
 def _lame(folder: StackFolder, part: PartStatus) -> NotUpError:
-    lines = [f"  {line}" for line in folder.log(part.name).tail(_LAST_LINES)]
-    advice = f"it is tried again and again; headcount stack logs {part.name} shows more, headcount stack down ends it"
+    lines = [f"  {line}" for line in folder.log(part.name).tail(_LAST_LINES)] if part.own else []
+    more = f"headcount stack logs {part.name} shows more, " if part.own else ""
+    advice = f"it is tried again and again; {more}headcount stack down ends it"
     return NotUpError("\n".join([f"{part.name} does not come up: {part.error}", *lines, advice]))

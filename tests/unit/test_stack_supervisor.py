@@ -260,6 +260,28 @@ def test_what_somebody_else_runs_is_asked_and_never_ended() -> None:
     assert scene.starts(scene.worker) == 1
 
 
+def test_what_somebody_else_runs_and_never_answers_is_said_once_and_counted() -> None:
+    scene = Scene()
+    scene.broker.outside = True
+    scene.broker.sick = TransientError("connection refused")
+    seen: list[tuple[str, int]] = []
+    scene.at(5.0, lambda: seen.append((scene.posts[1].doing, scene.posts[1].failures)))
+    scene.at(3 * ILL_S + 5.0, lambda: seen.append((scene.posts[1].error, scene.posts[1].failures)))
+    scene.run(3 * ILL_S + 10.0)
+    assert seen == [("connection refused", 0), ("connection refused", 3)]
+    assert [line for line in scene.notices if "refused" in line] == ["broker: connection refused; it is asked again and again"]
+    assert scene.starts(scene.worker) == 0
+
+
+def test_what_somebody_else_runs_and_answers_late_is_healthy() -> None:
+    scene = Scene()
+    scene.broker.outside = True
+    scene.broker.sick = TransientError("connection refused")
+    scene.at(2 * ILL_S, scene.sicken(scene.broker, None)).run(2 * ILL_S + 10.0)
+    assert scene.posts[1].failures == 0
+    assert scene.starts(scene.worker) == 1
+
+
 def test_one_that_has_done_everything_is_not_started_again() -> None:
     scene = Scene()
     scene.worker.may_finish = True
