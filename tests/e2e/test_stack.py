@@ -193,6 +193,8 @@ def test_a_run_through_the_stack_is_the_run_of_one_process(stack: Stack, headcou
     status = stack("status", "--json")
     assert status.code == 0, status
     assert json.loads(status.stdout)["log"]["here"] is True
+    topics = stack("topics", "check", "--json")
+    assert (topics.code, json.loads(topics.stdout)["as_wanted"]) == (0, True), topics
     rows = stack("sql", "--", "--csv", "--tuples-only", "--command", VISITS)
     assert rows.stdout.strip() == "3"
 
