@@ -61,7 +61,10 @@ def load(
 
 
 def _table(found: Sequence[VersionStatus]) -> Table:
-    table = Table("model", "version", "state", "one crop", "test", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("model", "version", "state", "one crop"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("test", overflow="fold")
     for each in found:
         answer = "-" if each.latency_s is None else f"{each.latency_s * 1000:.1f} ms"
         test = escape(each.trouble) if each.trouble else "-" if not each.served else "golden picture" if each.golden else "a distribution"

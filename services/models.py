@@ -125,7 +125,7 @@ def _known(settings: Settings, model: str) -> Mapping[str, Golden]:
 
 
 def _status(client: TritonClient, known: KnownVersion, repository: Path) -> VersionStatus:
-    latency_s, golden, trouble = None, False, known.reason
+    latency_s, golden, trouble = None, False, known.reason.partition("\n")[0]  # a traceback follows: it is in Triton's log
     if known.ready:
         try:
             answers = known_answers(repository, known.model)
