@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.camera import NamedSource
     from pipeline.settings import Settings
-    from pipeline.types import Camera
+    from pipeline.types import Camera, Segment
     from services.progress import RunProgress
     from services.source_list import ListedSource
     from services.wiring import Column
@@ -143,6 +143,7 @@ class Feeding:
         notice: Callable[[str], None],
         *,
         expiry_s: float = 5.0,  # how often video that is old is deleted, also where no camera sends any
+        away_s: float = 15.0,  # a camera that is away is tried again after this time
     ) -> None:
         self.stop_feeding = threading.Event()
         self.stop_work = threading.Event()
@@ -151,7 +152,10 @@ class Feeding:
         self.sessions: list[tuple[UUID, int]] = []  # (camera_id, session) of what was fed, wholly or in part
         self.interrupted = False
         self.replaced: LogReplacedError | None = None  # the log was made anew: open everything anew, and feed again
-        self._live = False
+        self._live_feeds = 0
+        self._out: set[UUID] = set()  # live cameras of which nothing comes any more, or has come since they failed
+        self._away_s = away_s if options.slot is not None else None
+        self._progress = progress
         self._column = column
         self._notice = notice
         self._expiry_s = expiry_s
@@ -174,7 +178,7 @@ class Feeding:
             spool=self._spool,
             stop_timeout_s=column.settings.stop_timeout_s,
             held_patience_s=column.settings.claim_ttl_s + _HELD_BEYOND_S,
-            progress=progress.on_segment,
+            progress=self._on_segment,
         )
 
     @contextmanager
@@ -185,7 +189,7 @@ class Feeding:
             feeds: What to feed.
             after_backlog: Wait until what an earlier run left in the log is analysed: the first append may delete what is old.
         """
-        self._live = any(is_live(feed) for feed in feeds)
+        self._live_feeds = sum(map(is_live, feeds))
         with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
             feeding = pool.submit(self._feed, feeds, after_backlog=after_backlog)
             try:
@@ -196,7 +200,7 @@ class Feeding:
 
     def _feed(self, feeds: Sequence[Feed], *, after_backlog: bool) -> None:
         """Carry all sources into the log; paced and live ones all at once, files as they are read, a few at a time."""
-        at_once = len(feeds) if self._source_options.pace else sum(map(is_live, feeds)) + _FILES_AT_ONCE
+        at_once = len(feeds) if self._source_options.pace else self._live_feeds + _FILES_AT_ONCE
         try:
             if after_backlog:
                 self._wait_for_backlog()
@@ -242,7 +246,7 @@ class Feeding:
         """Stop feeding, and end after the batch in hand; where there are cameras, after what they have sent: their visits end too."""
         self.interrupted = True
         self.stop_feeding.set()
-        if not self._live:
+        if not self._live_feeds:
             self.stop_work.set()
 
     def _feed_one(self, feed: Feed) -> None:
@@ -256,13 +260,34 @@ class Feeding:
     def _feed_to_its_end(self, feed: Feed) -> None:
         while not self.stop_feeding.is_set():
             outcome = self._carried(feed)
-            again = isinstance(outcome.failure, SourceError) and outcome.failure.kind == "clock_set"
+            if is_live(feed):
+                self._out.add(feed.camera.camera_id)
+            again = self._is_tried_again(feed, outcome)
             if again:
-                self._notice(str(outcome.failure))
                 outcome.failure = None
             self._conclude(feed.camera, outcome)
             if not again:
                 return
+
+    def _is_tried_again(self, feed: Feed, outcome: IngestOutcome) -> bool:
+        """Say whether a source is begun anew: its clock was set, or it is away, in a slot where others send or may send meanwhile.
+
+        Where none sends, the process ends: whoever runs it is to see that nothing is fed.
+        """
+        failure = outcome.failure
+        if not isinstance(failure, SourceError):
+            return False
+        if failure.kind == "clock_set":
+            self._notice(str(failure))
+            return True
+        if self._away_s is None or not is_live(feed) or failure.kind not in SourceError.MACHINE_KINDS:
+            return False
+        _log.warning("camera_away", camera=feed.camera.name, kind=failure.kind, error=str(failure))
+        return not self.stop_feeding.wait(self._away_s) and len(self._out) < self._live_feeds
+
+    def _on_segment(self, segment: Segment) -> None:
+        self._out.discard(segment.camera_id)
+        self._progress.on_segment(segment)
 
     def _carried(self, feed: Feed) -> IngestOutcome:
         """Carry one source as one session, and say what became of it."""

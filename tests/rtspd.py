@@ -54,11 +54,12 @@ class RtspServer:
     behaviour: Behaviour = Behaviour()
     tls: ssl.SSLContext | None = None
     requests: list[str] = field(default_factory=list)
+    at_port: int = 0  # 0: a free one
 
     def __enter__(self) -> Self:
         self._frames, self._sprop = access_units(self.clip)
         self._stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", self.at_port), backlog=64)
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         return self
