@@ -172,6 +172,13 @@ class Settings(BaseSettings):
             raise ValueError(f"expected at most {PREFIX}DETECTOR_THRESHOLD")
         return low
 
+    @field_validator("segment_max_bytes")
+    @classmethod
+    def _within_the_spool(cls, segment_max_bytes: int, info: ValidationInfo) -> int:
+        if segment_max_bytes > info.data.get("spool_max_bytes", math.inf):
+            raise ValueError(f"expected at most {PREFIX}SPOOL_MAX_BYTES: one segment would empty the spool")
+        return segment_max_bytes
+
     @field_validator("hang_s")
     @classmethod
     def _beyond_the_stop(cls, hang_s: float, info: ValidationInfo) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.caution import CAREFUL_FROM
-from pipeline.errors import TransientError
+from pipeline.errors import LogReplacedError, TransientError
 from pipeline.lag import lag_of
 from services.clock import SystemClock
 from services.report import rounded
@@ -98,7 +98,7 @@ def _ends(log: SegmentLog, column: ColumnStatus, now: datetime) -> dict[int, End
         try:
             lag = lag_of(log, known.partition, known.position, now)
             ends[known.partition] = End(offset=log.offsets(known.partition).stop, lag=lag)
-        except TransientError:
+        except (TransientError, LogReplacedError):  # it was made anew while we looked
             continue
     return ends
 

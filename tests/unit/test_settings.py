@@ -87,6 +87,7 @@ def test_an_unknown_variable_like_no_other_is_refused_without_a_guess(monkeypatc
         ("DETECTOR_LOW_THRESHOLD", "0.9"),
         ("CLAIM_TTL_S", "1"),
         ("HANG_S", "19"),
+        ("SEGMENT_MAX_BYTES", str(2**29)),
     ],
 )
 def test_a_value_that_cannot_be_used_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
