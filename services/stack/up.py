@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigurationError, HeadcountError
 from pipeline.settings import PREFIX
 from services.clock import SystemClock
+from services.feed import FeedOptions, usable_sources
 from services.stack.display import Display
 from services.stack.plan import HEADCOUNT, plan_of
 from services.stack.sources import file_of
@@ -52,13 +53,14 @@ def bring_up(settings: Settings, sources: Sequence[ListedSource], console: Conso
         console: For the progress.
 
     Raises:
-        ConfigurationError: It is up with other sources, or the user must change something.
+        ConfigurationError: It is up with other sources, a source can never be fed, or the user must change something else.
         NotUpError: A part does not come up; the supervisor goes on trying.
     """
     folder = StackFolder(settings.data_dir)
     if folder.is_up():
         _require_same_sources(folder, sources)
         return Started(state=_wait(folder, None, console), before=True)
+    _require_usable(settings, sources)
     plan_of(settings, has_sources=bool(sources))  # raises where settings contradict each other
     folder.make()
     return Started(state=_wait(folder, _start(settings, folder, sources), console), before=False)
@@ -71,6 +73,14 @@ def _require_same_sources(folder: StackFolder, sources: Sequence[ListedSource]) 
         differ = True
     if differ:
         raise ConfigurationError("the stack is up with other sources: run headcount stack down first")
+
+
+def _require_usable(settings: Settings, sources: Sequence[ListedSource]) -> None:
+    """Check files, folders and the form of addresses before anything starts; cameras are tried when they are fed."""
+    if sources:
+        _, failures = usable_sources(FeedOptions(sources=(), listed=sources), settings)
+        if failures:
+            raise failures[0]
 
 
 def _start(settings: Settings, folder: StackFolder, sources: Sequence[ListedSource]) -> subprocess.Popen[bytes]:
