@@ -12,7 +12,7 @@ from pipeline.adapters.postgres.status import Holding
 from services.status import is_careful
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -45,17 +45,39 @@ def print_status(status: Status, console: Console) -> None:
 
 def _partition_table(column: ColumnStatus, ends: Mapping[int, End]) -> Table:
     table = _table(f"partitions of {column.log_uid}", "#", "holder", "process", "position", "end", "lag", "waits", "deaths")
-    for partition in column.partitions:
-        end = ends.get(partition.partition)
+    for partitions in _folded(column, ends):
+        first, alone = partitions[0], len(partitions) == 1
         table.add_row(
-            str(partition.partition),
-            _holder_text(partition),
-            "-" if partition.pid is None else f"{escape(partition.node or '')} {partition.pid}",
-            str(partition.position),
-            *_lag_cells(end),
-            _deaths_text(partition),
+            ranges_text([partition.partition for partition in partitions]),
+            _holder_text(first),
+            "-" if first.pid is None else f"{escape(first.node or '')} {first.pid}",
+            *((str(first.position), *_lag_cells(ends.get(first.partition))) if alone else ("-", "-", "0", "-")),
+            _deaths_text(first),
         )
     return table
+
+
+def _folded(column: ColumnStatus, ends: Mapping[int, End]) -> Iterable[Sequence[PartitionStatus]]:
+    """Return what is a line: a partition, or all those of one holder that have no camera and in which nothing is to do."""
+    with_camera = {camera.partition for camera in column.cameras}
+    lines: dict[tuple[object, ...], list[PartitionStatus]] = {}
+    for partition in column.partitions:
+        end = ends.get(partition.partition)
+        is_idle = end is not None and not end.lag.records and not partition.crashes and partition.partition not in with_camera
+        holder = (partition.holding, partition.slot, partition.node, partition.pid)
+        lines.setdefault(holder if is_idle else (partition.partition,), []).append(partition)
+    return lines.values()
+
+
+def ranges_text(numbers: Sequence[int]) -> str:
+    """Return rising numbers as "0, 2-31, 40"."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return ", ".join("-".join(map(str, each)) for each in ranges)
 
 
 def _lag_cells(end: End | None) -> tuple[str, str, str]:

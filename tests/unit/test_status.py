@@ -17,7 +17,7 @@ from pipeline.adapters.postgres.status import CameraStatus, ColumnStatus, Holdin
 from pipeline.settings import Settings
 from pipeline.types import Lag
 from services.status import End, Status, look
-from services.status_tables import bar, duration_text, print_status
+from services.status_tables import bar, duration_text, print_status, ranges_text
 from tests.contract.samples import NOON
 
 SCHEMA = Path(__file__).parents[2] / "docs/status.schema.json"
@@ -106,6 +106,34 @@ def test_the_tables_say_it_to_people() -> None:
     assert "cameras, minute by minute, 2026-11-21 11:58 to 12:01 UTC" in lines
     assert "seen and not used, 2026-11-21 11:58 to 12:01 UTC: low_score 12, blurred 3" in lines
     assert "set aside, dead letters, 2026-11-21 11:58 to 12:01 UTC: none" in lines
+
+
+def test_what_one_holder_holds_and_has_nothing_to_do_is_one_line() -> None:
+    theirs = [replace(HELD, partition=number, position=7) for number in range(9)]
+    nobodys = [replace(FREE, partition=number) for number in (9, 10)]
+    busy, deadly = {3: Lag(records=2, seconds=1.0)}, replace(theirs[6], crashes=1)
+    column = replace(COLUMN, partitions=[*theirs[:6], deadly, *theirs[7:], *nobodys], workers=[])  # cameras are in 0 and 1
+    lines = printed(
+        replace(STATUS, column=column, ends={n: End(offset=7, lag=busy.get(n, Lag(records=0, seconds=0.0))) for n in range(11)})
+    )
+    assert line(lines, "0 ") == ["0", "entrance-0", "shop", "4711", "7", "7", "0", "-", "-"]
+    assert line(lines, "1 ")[0] == "1"
+    assert line(lines, "2, 4-5, 7-8") == ["2,", "4-5,", "7-8", "entrance-0", "shop", "4711", "-", "-", "0", "-", "-"]
+    assert line(lines, "3 ")[6] == "2"
+    assert line(lines, "6 ")[-1] == "1"
+    assert line(lines, "9-10") == ["9-10", "nobody", "-", "-", "-", "0", "-", "-"]
+
+
+def test_where_the_end_is_not_known_each_partition_is_a_line() -> None:
+    column = replace(COLUMN, partitions=[FREE, replace(FREE, partition=7)], workers=[], cameras=[])
+    lines = printed(replace(STATUS, column=column, ends={}))
+    assert line(lines, "2")[0] == "2"
+    assert line(lines, "7")[0] == "7"
+
+
+@pytest.mark.parametrize(("numbers", "text"), [([], ""), ([4], "4"), ([0, 2, 3, 4, 6, 7], "0, 2-4, 6-7")])
+def test_numbers_in_a_row_are_a_range(numbers: list[int], text: str) -> None:
+    assert ranges_text(numbers) == text
 
 
 def test_a_log_that_is_elsewhere_is_said() -> None:
