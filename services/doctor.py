@@ -20,8 +20,9 @@ from pipeline.adapters.kafka.cluster import cluster_of, require_crc32c
 from pipeline.adapters.kafka.diagnose import look
 from pipeline.adapters.postgres import programs
 from pipeline.adapters.runtimes import runtime
-from pipeline.errors import HeadcountError
-from services.brain import load_classifier
+from pipeline.errors import ConfigurationError, HeadcountError
+from services.brain import connect_triton, load_classifier
+from services.stack.programs import require_java, require_maven
 from services.wiring import open_place
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _tried("database", lambda: _database(settings))
     if settings.kafka_bootstrap is not None:
         yield _tried("Kafka", lambda: _kafka(settings))
+    if settings.triton_url is not None:
+        yield triton_finding(settings)
+    yield from stack_findings()
     yield _extra("demo", "scikit-image", "skimage", "the clip of run --demo")
     yield _extra("openvino", "openvino", "openvino", "HEADCOUNT_RUNTIME=openvino")
 
@@ -104,6 +108,31 @@ def _kafka(settings: Settings) -> str:
     cluster = cluster_of(settings)
     look(cluster)
     return f"{cluster}; its topics: headcount topics check"
+
+
+def triton_finding(settings: Settings) -> Finding:
+    """Ask Triton which models it serves."""
+    return _tried("Triton", lambda: _triton(settings))
+
+
+def _triton(settings: Settings) -> str:
+    from pipeline.adapters.triton.control import ModelControl  # noqa: PLC0415 - gRPC takes a second to import
+
+    served = [f"{known.model} {known.version}" for known in ModelControl(connect_triton(settings)).known() if known.ready]
+    return f"{settings.triton_url}, serves {', '.join(served) or 'no model'}"
+
+
+def stack_findings() -> Iterator[Finding]:
+    """Look for the programs that only `headcount stack` needs."""
+    yield _for_stack("Java", lambda: f"{require_java()}")
+    yield _for_stack("Maven", require_maven)
+
+
+def _for_stack(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what=what, found=attempt())
+    except ConfigurationError as error:
+        return Finding(what=what, found="cannot be used", advice=f"only for headcount stack: {error}")
 
 
 def _tried(what: str, attempt: Callable[[], str]) -> Finding:

@@ -62,9 +62,7 @@ class Programs:
         return self._once(f"triton-{TRITON_VERSION}-python{version}-{locked}", self._fetch_triton)
 
     def _fetch_kafka(self, folder: Path) -> None:
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise ConfigurationError(f"Maven, which fetches Kafka, is not installed ({_JAVA_ADVICE})")
+        maven = require_maven()
         self._notice(f"fetching Kafka {KAFKA_VERSION}, 44 MB, once")
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
         self._fetch("Kafka", [maven, "--quiet", "--batch-mode", "--file", str(HERE / "pom.xml"), *goal])
@@ -108,8 +106,20 @@ def programs_of(settings: Settings, notice: Callable[[str], None]) -> Programs:
     return Programs(settings.programs_dir or settings.data_dir / "programs", notice)
 
 
-def require_java() -> None:
-    """Check that a Java runs here that Kafka runs on.
+def require_maven() -> str:
+    """Return the path of Maven.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ConfigurationError(f"Maven, which fetches Kafka, is not installed ({_JAVA_ADVICE})")
+    return maven
+
+
+def require_java() -> int:
+    """Check that a Java runs here that Kafka runs on, and return its major version.
 
     Raises:
         ConfigurationError: There is none, or it is too old.
@@ -121,6 +131,7 @@ def require_java() -> None:
         raise ConfigurationError(f"Java {_JAVA_MAJOR}, which Kafka needs, is not installed ({_JAVA_ADVICE})")
     if int(found[1]) < _JAVA_MAJOR:
         raise ConfigurationError(f"Kafka needs Java {_JAVA_MAJOR} or later, and {java} is {found[1]} ({_JAVA_ADVICE})")
+    return int(found[1])
 
 
 def _lock() -> Path:
