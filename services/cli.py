@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The commands import what they need when they run: --help must not wait for the models' libraries (PLC0415).
 
-_USAGE = 2  # exit code
+_USAGE, _INTERRUPTED = 2, 130  # exit codes
 
 app = typer.Typer(
     name="headcount",
@@ -257,7 +257,10 @@ def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 def main() -> None:
     """Run the command line; a known error is one line on stderr, with its exit code."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code != _INTERRUPTED:  # Typer makes it of a KeyboardInterrupt, without a word
+            sys.exit(code)
+        complaint = "interrupted"
     except HungError as error:
         _end_at_once(error)
     except HeadcountError as error:
@@ -265,7 +268,7 @@ def main() -> None:
     except TyperException as error:
         complaint, code = error.format_message().rstrip(".") + ("; see --help" if error.exit_code == _USAGE else ""), error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        complaint, code = "interrupted", 130
+        complaint, code = "interrupted", _INTERRUPTED
     sys.stderr.write(f"headcount: {complaint}\n")
     sys.exit(code)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ from services.stack.sources import file_of
 from services.stack.state import INGEST, SUPERVISOR, StackFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -34,6 +36,12 @@ _LAST_LINES = 15
 
 class NotUpError(HeadcountError):
     """The stack does not come up, or not whole."""
+
+
+class InterruptedUpError(HeadcountError):
+    """The user has pressed Ctrl-C before everything was up."""
+
+    exit_code = 130  # as a shell says of SIGINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +63,30 @@ def bring_up(settings: Settings, sources: Sequence[ListedSource], console: Conso
     Raises:
         ConfigurationError: It is up with other sources, a source can never be fed, or the user must change something else.
         NotUpError: A part does not come up; the supervisor goes on trying.
+        InterruptedUpError: Ctrl-C was pressed; a supervisor that was started here ends what it has started.
     """
     folder = StackFolder(settings.data_dir)
-    if folder.is_up():
+    before = folder.is_up()
+    if before:
         _require_same_sources(folder, sources)
-        return Started(state=_wait(folder, None, console), before=True)
-    _require_usable(settings, sources)
-    plan_of(settings, has_sources=bool(sources))  # raises where settings contradict each other
-    folder.make()
-    return Started(state=_wait(folder, _start(settings, folder, sources), console), before=False)
+    else:
+        _require_usable(settings, sources)
+        plan_of(settings, has_sources=bool(sources))  # raises where settings contradict each other
+        folder.make()
+    with ctrl_c_heard() as interrupted:
+        supervisor = None if before else _start(settings, folder, sources)
+        return Started(state=wait_until_up(folder, supervisor, console, interrupted), before=before)
+
+
+@contextmanager
+def ctrl_c_heard() -> Iterator[threading.Event]:
+    """Note Ctrl-C while the block runs: as an exception in the middle of a start it would lose sight of the supervisor."""
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _require_same_sources(folder: StackFolder, sources: Sequence[ListedSource]) -> None:
@@ -107,11 +130,15 @@ def _start(settings: Settings, folder: StackFolder, sources: Sequence[ListedSour
     return supervisor
 
 
-def _wait(folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, console: Console) -> StackState:
+def wait_until_up(
+    folder: StackFolder, supervisor: subprocess.Popen[bytes] | None, console: Console, interrupted: threading.Event
+) -> StackState:
     """Wait until it is up; of a supervisor that was started just now only its own state counts."""
     clock = SystemClock()
     with Display(console, clock) as display:
         while True:
+            if interrupted.is_set():
+                raise _interrupted(supervisor)
             if supervisor is not None and supervisor.poll() is not None:
                 raise _ended(folder, supervisor.returncode)
             if supervisor is None and not folder.is_up():
@@ -135,6 +162,13 @@ def is_complete(folder: StackFolder, state: StackState) -> bool:
         if part.refused or part.name != INGEST:
             raise _lame(folder, part)
     return all(part.is_well or part in failing for part in state.parts)
+
+
+def _interrupted(supervisor: subprocess.Popen[bytes] | None) -> InterruptedUpError:
+    if supervisor is None:
+        return InterruptedUpError("interrupted; the stack, which was up before, goes on: headcount stack down ends it")
+    supervisor.terminate()
+    return InterruptedUpError("interrupted; what was started is being stopped")
 
 
 def _ended(folder: StackFolder, code: int) -> HeadcountError:
