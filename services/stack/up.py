@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigurationError, HeadcountError
 from pipeline.settings import PREFIX
 from services.clock import SystemClock
-from services.feed import FeedOptions, usable_sources
 from services.stack.display import Display
 from services.stack.plan import HEADCOUNT, plan_of
 from services.stack.sources import file_of
@@ -101,6 +100,8 @@ def _require_same_sources(folder: StackFolder, sources: Sequence[ListedSource]) 
 def _require_usable(settings: Settings, sources: Sequence[ListedSource]) -> None:
     """Check files, folders and the form of addresses before anything starts; cameras are tried when they are fed."""
     if sources:
+        from services.feed import FeedOptions, usable_sources  # noqa: PLC0415 - decoders and models take seconds to import
+
         _, failures = usable_sources(FeedOptions(sources=(), listed=sources), settings)
         if failures:
             raise failures[0]
