@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -113,4 +114,6 @@ def _at_triton(settings: Settings, url: str, beat: Callable[[], None] = lambda: 
 def _connection(url: str, timeout_s: float, in_flight: int) -> TritonClient:
     from pipeline.adapters.triton import TritonClient  # noqa: PLC0415 - as above
 
-    return TritonClient(url, timeout_s=timeout_s, in_flight=in_flight)
+    client = TritonClient(url, timeout_s=timeout_s, in_flight=in_flight)
+    atexit.register(client.close)
+    return client

@@ -48,7 +48,7 @@ def test_one_copy_alone_is_all_that_must_be_in_sync() -> None:
 
 @pytest.mark.parametrize("segment_max_bytes", [2**16, 8 * 2**20, 2**26, 2**30])
 def test_every_limit_is_above_the_largest_record(segment_max_bytes: int) -> None:
-    settings = load_settings(segment_max_bytes=segment_max_bytes)
+    settings = load_settings(segment_max_bytes=segment_max_bytes, spool_max_bytes=2**30)
     wanted = values(plans(settings)[0])
     assert segment_max_bytes < settings.record_max_bytes < int(wanted["max.message.bytes"]) < int(wanted["segment.bytes"]) < 2**31
 

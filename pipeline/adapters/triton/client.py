@@ -71,8 +71,9 @@ class TritonClient:
         self._client = InferenceServerClient(address, channel_args=list(_CHANNEL))
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection, for good."""
         self._client.close()
+        del self._client  # it closes once more when it is collected, which fails noisily where the interpreter is going down
 
     def infer(self, model: str, version: str, inputs: Mapping[str, NDArray[Any]]) -> Answer:
         """Run a model on a batch.
