@@ -73,7 +73,8 @@ class Place:
     """A Triton with a repository that a test may change."""
 
     folder: ModelFolder
-    client: TritonClient
+    client: TritonClient  # of the lanes
+    own: TritonClient  # of who loads: a command, which waits for no lane
     settings: Settings
 
     def traffic(self) -> Traffic:
@@ -81,7 +82,7 @@ class Place:
         return Traffic(TritonClassifier(self.client, MODEL, known=known, clock=RealClock()))
 
     def load(self) -> models.Loading:
-        return models.load(self.client, MODEL, self.settings)
+        return models.load(self.own, MODEL, self.settings)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,9 @@ def shared(triton_servers: TritonServers, server_dir: Path) -> Iterator[Place]:
     folder = ModelFolder.in_repository(Path(mkdtemp(prefix="models-", dir=server_dir)))
     with triton_servers(folder.repository) as triton:
         client = TritonClient(triton.url, timeout_s=20.0, in_flight=LANES)
-        yield Place(folder, client, Settings(model_repository=folder.repository))
+        own = TritonClient(triton.url, timeout_s=20.0, in_flight=1)
+        yield Place(folder, client, own, Settings(model_repository=folder.repository))
+        own.close()
         client.close()
 
 

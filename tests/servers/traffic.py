@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TransientError
@@ -38,29 +38,37 @@ class Traffic:
     refusals: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _all_sent: threading.Event = field(default_factory=threading.Event)  # an append may take its time after the end was asked for
+    _appending: list[threading.Thread] = field(default_factory=list)
+    _reading: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         for partition in range(self.partitions):
             self.sent[partition], self.came[partition] = 0, []
-            for target in (self._append, self._read):
-                self._threads.append(threading.Thread(target=self._guarded, args=(target, partition)))
-        for thread in self._threads:
+            self._appending.append(threading.Thread(target=self._guarded, args=(self._append, partition)))
+            self._reading.append(threading.Thread(target=self._guarded, args=(self._read, partition)))
+        for thread in (*self._appending, *self._reading):
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
+        for thread in self._appending:
             thread.join(_PATIENCE_S)
-        assert not any(thread.is_alive() for thread in self._threads), "a thread hangs"
+        self._all_sent.set()
+        for thread in self._reading:
+            thread.join(_PATIENCE_S)
+        assert not any(thread.is_alive() for thread in (*self._appending, *self._reading)), "a thread hangs"
 
     def check(self) -> None:
         """Nothing lost, order kept, repeats next to each other."""
         assert not self.failures
         for partition, sent in self.sent.items():
             assert sent > 0
-            assert [number for number, _ in groupby(self.came[partition])] == list(range(sent)), f"partition {partition}"
+            came = [number for number, _ in groupby(self.came[partition])]
+            assert sorted(set(range(sent)) - set(came)) == [], f"partition {partition} has lost some, of {sent}"
+            astray = [(before, after) for before, after in pairwise(came) if after != before + 1]
+            assert astray == [], f"partition {partition} is out of order: {astray}"
 
     def _guarded(self, target: Callable[[int], None], partition: int) -> None:
         try:
@@ -84,7 +92,7 @@ class Traffic:
     def _read(self, partition: int) -> None:
         offset, deadline = 0, time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
-            if self._over.is_set() and self.came[partition][-1:] == [self.sent[partition] - 1]:
+            if self._all_sent.is_set() and self.came[partition][-1:] == [self.sent[partition] - 1]:
                 return
             try:
                 taken = self.log.read(partition, offset, max_bytes=2**20, timeout_s=_READ_S)
