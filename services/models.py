@@ -74,7 +74,7 @@ def load(client: TritonClient, model: str, settings: Settings) -> Loading:
 
     Raises:
         ConfigurationError: The new version cannot be loaded, or fails the test; the one before goes on serving.
-        TransientError: Triton does not answer.
+        TransientError: Triton does not answer, or not in time for the test; the one before goes on serving.
     """
     control = ModelControl(client)
     served = control.ready(model)
@@ -88,6 +88,9 @@ def load(client: TritonClient, model: str, settings: Settings) -> Loading:
     now = control.ready(model)[-1]
     try:
         verify(client, model, now, _known(settings, model).get(now))
+    except TransientError as error:  # a busy Triton, or a network that its process dies of: nobody can tell now
+        _take_back(control, model, before)
+        raise TransientError(f"version {now} of {model} could not be tested, {before} goes on: {error}; load it again") from None
     except HeadcountError as error:
         _take_back(control, model, before)
         raise _no_new(model, before, error) from None

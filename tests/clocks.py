@@ -1,9 +1,11 @@
-"""Clocks for tests; imports nothing of ours."""
+"""Clocks for tests; imports the machine's."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+
+from services.clock import SystemClock
 
 
 class SteppedClock:
@@ -27,17 +29,8 @@ class SteppedClock:
         self._monotonic += seconds
 
 
-class RealClock:
+class RealClock(SystemClock):
     """A `Clock` that really waits, for tests against other processes."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class FastClock(RealClock):

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pipeline.adapters.triton import TritonClassifier, TritonClient, known_answers
 from pipeline.adapters.triton.control import ModelControl
-from pipeline.errors import ConfigurationError
+from pipeline.adapters.triton.failures import AwayError
+from pipeline.errors import ConfigurationError, TransientError
 from pipeline.settings import Settings
 from services import models
 from tests.clocks import RealClock
@@ -23,10 +24,12 @@ from tests.servers.process import wait_until
 from tests.triton_models import MODEL, ModelFolder, answer_fewer_years, answer_nan, answer_otherwise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from pipeline.adapters.triton.client import Answer
     from tests.servers.triton import TritonServers
 
 LANES = 3
@@ -163,6 +166,24 @@ def test_a_broken_version_judges_nobody_and_the_old_one_goes_on(
     place.folder.remove(2)
     place.folder.add(2)
     assert place.load().now == "2", "what was mended is taken"
+
+
+class BusyClient(TritonClient):
+    """Whose inferences are never answered in time."""
+
+    def infer(self, model: str, version: str, inputs: Mapping[str, NDArray[Any]]) -> Answer:
+        del model, version, inputs
+        raise AwayError("Triton is too slow")
+
+
+def test_a_version_that_cannot_be_tested_now_is_not_served_and_nobody_is_told_to_mend_it(place: Place) -> None:
+    place.folder.add(2)
+    busy = BusyClient(place.client.address, timeout_s=20.0, in_flight=1)
+    with pytest.raises(TransientError, match=f"^version 2 of {MODEL} could not be tested, 1 goes on: Triton is too slow; load it again$"):
+        models.load(busy, MODEL, place.settings)
+    busy.close()
+    assert ModelControl(place.client).ready(MODEL) == ("1",)
+    assert place.load().now == "2"
 
 
 def test_a_version_that_others_loaded_is_refused_where_it_is_broken(place: Place) -> None:

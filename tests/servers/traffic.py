@@ -69,6 +69,7 @@ class Traffic:
             assert sorted(set(range(sent)) - set(came)) == [], f"partition {partition} has lost some, of {sent}"
             astray = [(before, after) for before, after in pairwise(came) if after != before + 1]
             assert astray == [], f"partition {partition} is out of order: {astray}"
+            assert came == list(range(sent)), f"partition {partition} has more than was sent"
 
     def _guarded(self, target: Callable[[int], None], partition: int) -> None:
         try:
