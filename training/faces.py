@@ -1,0 +1,82 @@
+"""Labelled faces: what every data set becomes, and what training and evaluation read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.stages.align import CROP_SIDE_PX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from pipeline.types import Float32, UInt8
+
+    Int64 = NDArray[np.int64]
+    UInt64 = NDArray[np.uint64]
+    Text = NDArray[np.str_]
+
+MAX_AGE = 100
+ANY_AGE = (0, MAX_AGE)
+FEMALE, MALE, UNKNOWN_GENDER = 0, 1, -1
+
+MARGIN_PX = 16
+"""What a canvas holds beyond the serving crop, on each side, so that augmentation can move, turn and shrink it."""
+CANVAS_SIDE_PX = CROP_SIDE_PX + 2 * MARGIN_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What a data set says of one face."""
+
+    age: tuple[int, int] = ANY_AGE  # closed interval of years, 0..100; both the same: exact; `ANY_AGE`: not known
+    gender: int = UNKNOWN_GENDER  # FEMALE, MALE
+    group: str = ""  # the data set's race label; results are broken down by it, nothing is trained on it
+    sigma: float | None = None  # years: how far those who guessed this apparent age disagree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledPicture:
+    """One picture of a data set, not read yet."""
+
+    key: str  # unique within its data set, the same on every machine
+    label: Label
+    read: Callable[[], bytes]  # the encoded picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faces:
+    """n aligned faces with their labels; arrays share their first axis.
+
+    `canvases` may be larger than n (a file in memory that several parts share): `rows` says which of it are meant.
+    """
+
+    keys: Text  # (n,) data set and file: "fairface/17.webp"
+    rows: Int64  # (n,) places in `canvases`
+    canvases: UInt8  # (m, CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3) RGB
+    age_low: Int64  # (n,) years
+    age_high: Int64  # (n,) years, inclusive
+    gender: Int64  # (n,) FEMALE, MALE or UNKNOWN_GENDER
+    group: Text  # (n,)
+    sigma: Float32  # (n,) years; NaN: not known
+    fingerprints: UInt64  # (n, 4) perceptual hash of the picture, 256 bits (split.py)
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.keys)
+
+    def take(self, chosen: NDArray[Any]) -> Faces:
+        """Return some of them: `chosen` are places, or booleans (n,)."""
+        names = ("keys", "rows", "age_low", "age_high", "gender", "group", "sigma", "fingerprints")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+
+    def crops(self, batch: int = 256) -> Iterator[UInt8]:
+        """Yield the serving crops, (up to `batch`, 112, 112, 3) RGB, in order."""
+        inner = slice(MARGIN_PX, MARGIN_PX + CROP_SIDE_PX)
+        for start in range(0, len(self), batch):
+            yield np.ascontiguousarray(self.canvases[self.rows[start : start + batch], inner, inner])
