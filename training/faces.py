@@ -38,6 +38,7 @@ class Label:
     gender: int = UNKNOWN_GENDER  # FEMALE, MALE
     group: str = ""  # the data set's race label; results are broken down by it, nothing is trained on it
     sigma: float | None = None  # years: how far those who guessed this apparent age disagree
+    person: int = 0  # of a closed set that an operator chose (datasets/people.py), from 1; 0: none of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Faces:
     gender: Int64  # (n,) FEMALE, MALE or UNKNOWN_GENDER
     group: Text  # (n,)
     sigma: Float32  # (n,) years; NaN: not known
+    person: Int64  # (n,) from 1; 0: nobody of a closed set
     fingerprints: UInt64  # (n, 4) perceptual hash of the picture, 256 bits (split.py)
 
     def __len__(self) -> int:
@@ -72,7 +74,7 @@ class Faces:
 
     def take(self, chosen: NDArray[Any]) -> Faces:
         """Return some of them: `chosen` are places, or booleans (n,)."""
-        names = ("keys", "rows", "age_low", "age_high", "gender", "group", "sigma", "fingerprints")
+        names = ("keys", "rows", "age_low", "age_high", "gender", "group", "sigma", "person", "fingerprints")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     def crops(self, batch: int = 256) -> Iterator[UInt8]:

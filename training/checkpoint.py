@@ -1,0 +1,41 @@
+"""Where an interrupted training goes on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "checkpoint.pt"
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint; one that is written half never takes the place of the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = folder / f"{NAME}.part"
+    torch.save(state, half)
+    with half.open("rb") as written:
+        os.fsync(written.fileno())
+    half.replace(folder / NAME)
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """Return the checkpoint of a folder; None where there is none.
+
+    Raises:
+        TrainingError: The file is no checkpoint.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: nothing in it is run
+    except Exception as error:
+        raise TrainingError(f"{path} is no checkpoint ({type(error).__name__}); remove it to begin anew") from None
+    return state

@@ -1,0 +1,190 @@
+"""The training loop: one for all networks; it can be ended at any time and goes on from the last whole epoch."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training import checkpoint
+from training.batches import loader
+from training.check import Check, check
+from training.errors import TrainingError
+from training.networks import open_network
+from training.networks.base import Network, normalised
+from training.optimizers import Optimizers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from training.batches import Batch
+    from training.faces import Faces
+    from training.recipe import Recipe
+
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What one epoch came to."""
+
+    epoch: int  # counted from 1
+    side_px: int
+    losses: dict[str, float]  # means over the epoch, by part
+    check: Check  # of the averaged weights, on the validation faces
+    cpu_s: float  # processor time of this process, all epochs so far
+    wall_s: float
+
+
+class Watcher(Protocol):
+    """Whoever is told how the training goes."""
+
+    def began(self, done: int, steps: int) -> None:
+        """`done` of all steps were done by an earlier run."""
+
+    def stepped(self, loss: float) -> None:
+        """One step is done."""
+
+    def finished(self, epoch: Epoch) -> None:
+        """One epoch is done and saved."""
+
+
+class Training:
+    """One recipe's training in one folder.
+
+    Raises:
+        TrainingError: The folder holds the checkpoint of another recipe, or the data cannot fill one batch.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, *, train: Faces, validation: Faces, device: str = "cpu") -> None:
+        if len(train) < recipe.batch:
+            raise TrainingError(f"{len(train)} faces do not fill one batch of {recipe.batch}")
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._folder, self._device = recipe, folder, torch.device(device)
+        self._train, self._validation = train, validation
+        self.network: Network = open_network(recipe.network, recipe.options)
+        self.network.to(self._device, memory_format=torch.channels_last)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        self._steps_per_epoch = len(train) // recipe.batch
+        self._optimizers = Optimizers(self.network, recipe.optimizer, self._steps_per_epoch * recipe.epochs)
+        self._epoch, self._cpu_s, self._wall_s = 0, 0.0, 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self._epoch >= self._recipe.epochs
+
+    def resume(self) -> int:
+        """Go on from the folder's checkpoint, if there is one; return how many epochs it holds."""
+        state = checkpoint.load(self._folder)
+        if state is None:
+            return 0
+        if state["recipe"] != self._identity():
+            raise TrainingError(f"{self._folder} holds another training (its recipe or its faces differ); name another folder or remove it")
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._optimizers.load_state_dict(state["optimizers"])
+        self._epoch, self._cpu_s, self._wall_s = state["epoch"], state["cpu_s"], state["wall_s"]
+        return self._epoch
+
+    def start_from(self, folder: Path) -> None:
+        """Begin with the averaged weights of another training.
+
+        Raises:
+            TrainingError: There are none, or they are another network's.
+        """
+        state = checkpoint.load(folder)
+        if state is None:
+            raise TrainingError(f"{folder} holds no training to start from; train {self._recipe.start} first")
+        try:
+            self.averaged.load_state_dict(state["averaged"])
+        except RuntimeError:
+            raise TrainingError(f"{folder} holds another network than {self._recipe.network} with these options") from None
+        self.network.load_state_dict(self.averaged.module.state_dict())
+        self.averaged.n_averaged.zero_()
+
+    def run(self, watcher: Watcher, workers: int = 1) -> None:
+        """Train until all epochs are done."""
+        watcher.began(self._epoch * self._steps_per_epoch, self._recipe.epochs * self._steps_per_epoch)
+        while not self.finished:
+            cpu, wall = time.process_time(), time.monotonic()
+            losses = self._one_epoch(watcher, workers)
+            self._epoch += 1
+            checked = check(self.averaged.module, self._validation, self._recipe.side_px(self._epoch - 1), self._device)
+            self._cpu_s += time.process_time() - cpu
+            self._wall_s += time.monotonic() - wall
+            side_px = self._recipe.side_px(self._epoch - 1)
+            result = Epoch(
+                epoch=self._epoch, side_px=side_px, losses=losses, check=checked, cpu_s=round(self._cpu_s, 1), wall_s=round(self._wall_s, 1)
+            )
+            self._save(result)
+            watcher.finished(result)
+
+    def _one_epoch(self, watcher: Watcher, workers: int) -> dict[str, float]:
+        self.network.train()
+        totals: dict[str, float] = {}
+        done = self._epoch * self._steps_per_epoch
+        for batch in loader(self._train, self._recipe, self._epoch, workers):
+            parts = self._step(batch, done)
+            done += 1
+            for name, value in parts.items():
+                totals[name] = totals.get(name, 0.0) + value / self._steps_per_epoch
+            watcher.stepped(sum(parts.values()))
+        return totals
+
+    def _step(self, batch: Batch, done: int) -> dict[str, float]:
+        faces = normalised(batch.faces.to(self._device)).contiguous(memory_format=torch.channels_last)
+        targets = type(batch.targets)(*(part.to(self._device) for part in batch.targets))
+        with torch.autocast(self._device.type, torch.bfloat16):
+            logits = self.network(faces)
+        parts = self.network.losses(logits.float(), targets)
+        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._optimizers.step(done)
+        self.averaged.update_parameters(self.network)
+        values = {name: float(part.detach()) for name, part in parts.items()}
+        if not all(value == value for value in values.values()):  # noqa: PLR0124 - NaN is the one value that differs from itself
+            raise TrainingError(f"the loss is no number after {done + 1} steps; lower the rates of the recipe")
+        return values
+
+    def _save(self, result: Epoch) -> None:
+        state: dict[str, Any] = {
+            "recipe": self._identity(),
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizers": self._optimizers.state_dict(),
+            "epoch": self._epoch,
+            "cpu_s": self._cpu_s,
+            "wall_s": self._wall_s,
+        }
+        checkpoint.save(self._folder, state)
+        with (self._folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(result)) + "\n")
+
+    def _identity(self) -> str:
+        """Return what a checkpoint must have in common with a training that goes on from it."""
+        parts: Sequence[object] = (self._recipe.model_dump_json(exclude={"summary", "departs", "licence", "flip", "half"}), len(self._train))
+        return " ".join(str(part) for part in parts)
+
+
+def trained(recipe: Recipe, folder: Path) -> Network:
+    """Return the network with the averaged weights of a training's folder, ready to be exported.
+
+    Raises:
+        TrainingError: The folder holds no training of this network.
+    """
+    state = checkpoint.load(folder)
+    if state is None:
+        raise TrainingError(f"{folder} holds no training; train {recipe.name} first")
+    network = open_network(recipe.network, recipe.options)
+    averaged = AveragedModel(network, use_buffers=True)
+    try:
+        averaged.load_state_dict(state["averaged"])
+    except RuntimeError:
+        raise TrainingError(f"{folder} holds another network than {recipe.network} with these options") from None
+    network.load_state_dict(averaged.module.state_dict())
+    return network.eval()
