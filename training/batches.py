@@ -46,10 +46,12 @@ class EpochBatches(Dataset[Batch]):
         size = self._recipe.batch
         chosen = self._order[number * size : (number + 1) * size]
         dice = np.random.default_rng((self._recipe.seed, self._epoch, number))
-        return Batch(torch.from_numpy(np.stack([self._augmented(row, dice) for row in self._faces.rows[chosen]])), targets(self._faces, chosen))
+        return Batch(
+            torch.from_numpy(np.stack([self._augmented(row, dice) for row in self._faces.rows[chosen]])), targets(self._faces, chosen)
+        )
 
     def _augmented(self, row: np.int64, dice: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        placed = place(self._faces.canvases[row], self._recipe.placement, self._side_px, dice)
+        placed = place(self._faces.canvases[int(row)], self._recipe.placement, self._side_px, dice)
         return harm(placed, self._recipe.damage, dice)
 
 

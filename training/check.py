@@ -12,7 +12,8 @@ import torch
 from training.networks.base import normalised
 
 if TYPE_CHECKING:
-    from training.faces import Faces, Float32, UInt8
+    from pipeline.types import Float32, UInt8
+    from training.faces import Faces
     from training.networks.base import Network
 
 _BAND_STARTS = np.array([0, 3, 10, 20, 30, 40, 50, 60, 70])

@@ -36,6 +36,6 @@ def load(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: nothing in it is run
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways: zip, pickle, storage
         raise TrainingError(f"{path} is no checkpoint ({type(error).__name__}); remove it to begin anew") from None
     return state

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from pipeline.stages.align import CROP_SIDE_PX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -28,6 +28,18 @@ FEMALE, MALE, UNKNOWN_GENDER = 0, 1, -1
 MARGIN_PX = 16
 """What a canvas holds beyond the serving crop, on each side, so that augmentation can move, turn and shrink it."""
 CANVAS_SIDE_PX = CROP_SIDE_PX + 2 * MARGIN_PX
+
+_LABELS = ("keys", "age_low", "age_high", "gender", "group", "sigma", "person", "fingerprints")
+
+
+class Canvases(Protocol):
+    """Aligned pictures by number: an array in memory, a mapped file, or several of them."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, row: int, /) -> UInt8:
+        """Return one, (CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3) RGB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +66,12 @@ class LabelledPicture:
 class Faces:
     """n aligned faces with their labels; arrays share their first axis.
 
-    `canvases` may be larger than n (a file in memory that several parts share): `rows` says which of it are meant.
+    There may be more canvases than faces (a mapped file that several parts share): `rows` says which are meant.
     """
 
     keys: Text  # (n,) data set and file: "fairface/17.webp"
     rows: Int64  # (n,) places in `canvases`
-    canvases: UInt8  # (m, CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3) RGB
+    canvases: Canvases  # m of them, each (CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3) uint8 RGB
     age_low: Int64  # (n,) years
     age_high: Int64  # (n,) years, inclusive
     gender: Int64  # (n,) FEMALE, MALE or UNKNOWN_GENDER
@@ -74,11 +86,33 @@ class Faces:
 
     def take(self, chosen: NDArray[Any]) -> Faces:
         """Return some of them: `chosen` are places, or booleans (n,)."""
-        names = ("keys", "rows", "age_low", "age_high", "gender", "group", "sigma", "person", "fingerprints")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+        return replace(self, **{name: getattr(self, name)[chosen] for name in ("rows", *_LABELS)})
 
     def crops(self, batch: int = 256) -> Iterator[UInt8]:
         """Yield the serving crops, (up to `batch`, 112, 112, 3) RGB, in order."""
         inner = slice(MARGIN_PX, MARGIN_PX + CROP_SIDE_PX)
         for start in range(0, len(self), batch):
-            yield np.ascontiguousarray(self.canvases[self.rows[start : start + batch], inner, inner])
+            yield np.stack([self.canvases[row][inner, inner] for row in self.rows[start : start + batch].tolist()])
+
+
+class _Chain:
+    """The canvases of several data sets, one after the other."""
+
+    def __init__(self, parts: Sequence[Canvases]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, row: int) -> UInt8:
+        part = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._parts[part][row - int(self._starts[part])]
+
+
+def joined(parts: Sequence[Faces]) -> Faces:
+    """Return the faces of several data sets as one; no canvas is copied."""
+    starts = np.cumsum([0, *(len(part.canvases) for part in parts)]).tolist()
+    rows = np.concatenate([part.rows + start for part, start in zip(parts, starts[:-1], strict=True)])
+    labels = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _LABELS}
+    return Faces(rows=rows, canvases=_Chain([part.canvases for part in parts]), **labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -15,7 +15,7 @@ from training.batches import loader
 from training.check import Check, check
 from training.errors import TrainingError
 from training.networks import open_network
-from training.networks.base import Network, normalised
+from training.networks.base import normalised
 from training.optimizers import Optimizers
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from training.batches import Batch
     from training.faces import Faces
+    from training.networks.base import Network
     from training.recipe import Recipe
 
 LOG = "log.jsonl"
@@ -68,8 +69,9 @@ class Training:
         self._recipe, self._folder, self._device = recipe, folder, torch.device(device)
         self._train, self._validation = train, validation
         self.network: Network = open_network(recipe.network, recipe.options)
-        self.network.to(self._device, memory_format=torch.channels_last)
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        self.network.to(self._device).to(memory_format=torch.channels_last)
+        averaging = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.averaged = AveragedModel(self.network, multi_avg_fn=averaging, use_buffers=True)
         self._steps_per_epoch = len(train) // recipe.batch
         self._optimizers = Optimizers(self.network, recipe.optimizer, self._steps_per_epoch * recipe.epochs)
         self._epoch, self._cpu_s, self._wall_s = 0, 0.0, 0.0
@@ -115,7 +117,7 @@ class Training:
             cpu, wall = time.process_time(), time.monotonic()
             losses = self._one_epoch(watcher, workers)
             self._epoch += 1
-            checked = check(self.averaged.module, self._validation, self._recipe.side_px(self._epoch - 1), self._device)
+            checked = check(cast("Network", self.averaged.module), self._validation, self._recipe.side_px(self._epoch - 1), self._device)
             self._cpu_s += time.process_time() - cpu
             self._wall_s += time.monotonic() - wall
             side_px = self._recipe.side_px(self._epoch - 1)
@@ -167,7 +169,10 @@ class Training:
 
     def _identity(self) -> str:
         """Return what a checkpoint must have in common with a training that goes on from it."""
-        parts: Sequence[object] = (self._recipe.model_dump_json(exclude={"summary", "departs", "licence", "flip", "half"}), len(self._train))
+        parts: Sequence[object] = (
+            self._recipe.model_dump_json(exclude={"summary", "departs", "licence", "flip", "half"}),
+            len(self._train),
+        )
         return " ".join(str(part) for part in parts)
 
 

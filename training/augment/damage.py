@@ -52,7 +52,7 @@ def _light(face: UInt8, dice: np.random.Generator) -> UInt8:
     bright = bright * np.exp(dice.normal(0, 0.08, 3))
     if dice.random() < 0.2:  # noqa: PLR2004 - said above
         bright[:] = bright.mean(axis=2, keepdims=True)
-    return np.clip(bright, 0, _RANGE).astype(np.uint8)
+    return np.asarray(np.clip(bright, 0, _RANGE), np.uint8)
 
 
 def _cover(face: UInt8, dice: np.random.Generator) -> UInt8:
