@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.metrics import Stage, timed
 from pipeline.stages.align import align
 from pipeline.stages.choose import CropGate, Rejection, crop_quality, promised_quality
-from pipeline.stages.decode import DecodeOptions, Decoder
+from pipeline.stages.decode import DecodeOptions, Decoders
 from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
 from pipeline.stages.suppress import hair
 from pipeline.stages.track import Sight, close_all, coarse_colours, step
@@ -66,7 +66,7 @@ class View:
 
 
 class Watch:
-    """Looks at segments. Safe to use from several threads, one per camera at a time.
+    """Looks at segments. Safe to use from several threads.
 
     Args:
         detector: Finds the faces.
@@ -78,21 +78,18 @@ class Watch:
         self._detector = detector
         self._settings = settings
         self._trace = trace
-        self._options = DecodeOptions.of(settings.analysis_fps, settings.detect_side_px, settings.max_pixels)
+        options = DecodeOptions.of(settings.analysis_fps, settings.detect_side_px, settings.max_pixels)
+        self._decoders = Decoders(options, _DECODERS_KEPT)
         self._crop_gate = CropGate(min_face_px=settings.crop_min_face_px, min_quality=settings.crop_min_quality)
         self._limits = GateLimits(interval_us=round(settings.gate_max_interval_s * 1e6), motion_share=settings.gate_motion_share)
-        self._decoders: dict[UUID, Decoder] = {}
 
     def look(self, state: CameraState, segment: Segment) -> View:
         """Analyse a segment from a camera's state on."""
-        decoder = self._decoders.pop(segment.camera_id, None) or Decoder(self._options)
-        self._decoders[segment.camera_id] = decoder
-        if len(self._decoders) > _DECODERS_KEPT:
-            self._decoders.pop(next(iter(self._decoders)), None)
         glance = _Glance(state, segment, self._detector)
-        decoding = decoder.decode(segment, state.last_us or None, self._gate(glance, segment.decode))
-        for frame in decoding:
-            self._see(glance, frame)
+        with self._decoders.lent(segment.camera_id) as decoder:
+            decoding = decoder.decode(segment, state.last_us or None, self._gate(glance, segment.decode))
+            for frame in decoding:
+                self._see(glance, frame)
         return glance.view(decoding.outcome)
 
     def _gate(self, glance: _Glance, decode: Decode) -> Gate | None:

@@ -38,6 +38,7 @@ class Clip:
 X264_CLOSED = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=0", "threads": "1"}
 X264_B = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=3:b-pyramid=normal:open-gop=0", "threads": "1"}
 X264_OPEN = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=3:open-gop=1", "threads": "1"}
+VP8_STEADY = {"deadline": "realtime", "cpu-used": "-8"}  # 8 would be as much effort as there is time for, other bytes on a busy machine
 X265_QUIET = "log-level=none:pools=1:frame-threads=1:"
 
 CODECS = {
@@ -51,7 +52,7 @@ CODECS = {
     "mpeg4-open": Clip(encoder="mpeg4", suffix=".mkv", options={"bf": "2"}),
     "mjpeg": Clip(encoder="mjpeg", suffix=".avi", pix_fmt="yuvj420p"),
     "mjpeg-422": Clip(encoder="mjpeg", suffix=".mkv", pix_fmt="yuvj422p"),
-    "vp8": Clip(encoder="libvpx", suffix=".webm", options={"deadline": "realtime", "cpu-used": "8"}),
+    "vp8": Clip(encoder="libvpx", suffix=".webm", options=VP8_STEADY),
     "vp9": Clip(encoder="libvpx-vp9", suffix=".webm", options={"deadline": "realtime", "cpu-used": "8", "row-mt": "0"}),
     "av1": Clip(encoder="libsvtav1", suffix=".mkv", options={"preset": "12", "svtav1-params": "lp=1"}),
 }

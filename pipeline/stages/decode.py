@@ -5,6 +5,8 @@ Imports types, metrics, the video package, PyAV.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +21,7 @@ from pipeline.video.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from uuid import UUID
 
     from av import VideoFrame
     from av.packet import Packet
@@ -90,6 +93,38 @@ class Decoder:
     def decode(self, segment: Segment, after_us: int | None, gate: Gate | None = None) -> Decoding:
         """Return the frames of a segment that were captured after `after_us` (None: all), but for those that the gate leaves out."""
         return Decoding(segment, after_us, self._options, self._scaler, gate)
+
+
+class Decoders:
+    """Lends the decoders of the cameras that were seen last, each to one at a time: two threads on its tables corrupt memory.
+
+    The records of one camera can be looked at by two threads at once: a sender may put them into two partitions.
+
+    Args:
+        options: Of each decoder.
+        kept: So many are kept while nobody has them.
+    """
+
+    def __init__(self, options: DecodeOptions, kept: int) -> None:
+        self._options = options
+        self._kept = kept
+        self._idle: dict[UUID, Decoder] = {}  # the one that came back last is the last
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self, camera_id: UUID) -> Iterator[Decoder]:
+        """Lend a camera's decoder, or a new one where it has none or somebody else has it."""
+        with self._lock:
+            decoder = self._idle.pop(camera_id, None)
+        decoder = decoder or Decoder(self._options)
+        try:
+            yield decoder
+        finally:
+            with self._lock:
+                self._idle.pop(camera_id, None)
+                self._idle[camera_id] = decoder
+                if len(self._idle) > self._kept:
+                    self._idle.pop(next(iter(self._idle)))
 
 
 class Decoding:

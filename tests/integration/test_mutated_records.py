@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-import pytest
-
 from pipeline.adapters.locallog import LocalLog, LogLimits
 from pipeline.adapters.locallog.shelf import LocalShelf
 from pipeline.errors import InvalidRecordError
@@ -19,6 +17,7 @@ from pipeline.record import to_record, to_segment
 from pipeline.settings import Settings
 from pipeline.types import SegmentKind
 from pipeline.worker import Worker
+from tests.apart import run_apart
 from tests.clips import CODECS, make_clip
 from tests.clocks import SteppedClock
 from tests.mutations import MUTATIONS, Mutant, mutants
@@ -93,7 +92,7 @@ def interleaved(good: list[Record], bad: list[Record]) -> list[Record]:
 
 
 def damaged(folder: Path) -> list[Mutant]:
-    """Return damaged records of cameras of their own, one for each codec."""
+    """Return damaged records of cameras of their own, one for each codec; each camera's lie in all partitions, so that lanes share it."""
     originals: list[Segment] = []
     for name in ("h264-b", "hevc", "mjpeg", "mpeg4", "vp8", "vp9", "av1"):
         (first, *_) = videos(read(make_clip(folder / name, replace(CODECS[name], frames=12))))
@@ -101,18 +100,18 @@ def damaged(folder: Path) -> list[Mutant]:
     return mutants(originals, DAMAGED, random.Random(20260102))
 
 
-@pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory) -> list[Mutant]:
-    return damaged(tmp_path_factory.mktemp("damaged"))
+def test_each_is_set_aside_or_processed_and_the_good_ones_do_not_notice(tmp_path: Path) -> None:
+    run_apart(analyse, tmp_path)
 
 
-def test_each_is_set_aside_or_processed_and_the_good_ones_do_not_notice(tmp_path: Path, bad: list[Mutant]) -> None:
-    good = [[to_record(segment) for segment in segments(tmp_path / f"{camera}.mp4", PEOPLE, 120, camera)] for camera in GOOD]
+def analyse(folder: Path) -> None:
+    bad = damaged(folder)
+    good = [[to_record(segment) for segment in segments(folder / f"{camera}.mp4", PEOPLE, 120, camera)] for camera in GOOD]
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     mixed = [interleaved(items, [mutant.record for mutant in bad[number::PARTITIONS]]) for number, items in enumerate(good)]
     with (
-        LocalLog(tmp_path / "good", clock=SteppedClock(), limits=LIMITS) as calm_log,
-        LocalLog(tmp_path / "mixed", clock=SteppedClock(), limits=LIMITS) as log,
+        LocalLog(folder / "good", clock=SteppedClock(), limits=LIMITS) as calm_log,
+        LocalLog(folder / "mixed", clock=SteppedClock(), limits=LIMITS) as log,
     ):
         calm, wild = work(calm_log, good), work(log, mixed)
         assert wild.bench.database.positions == [len(records) for records in mixed]
@@ -153,7 +152,8 @@ def reason_of(record: Record) -> str | None:
     return None
 
 
-def test_the_damage_is_of_every_kind_and_does_what_it_says(bad: list[Mutant]) -> None:
+def test_the_damage_is_of_every_kind_and_does_what_it_says(tmp_path: Path) -> None:
+    bad = damaged(tmp_path)
     assert {mutant.kind for mutant in bad} == set(MUTATIONS)
     reasons = Counter(reason_of(mutant.record) for mutant in bad)
     assert set(reasons) == {None, "bad_header", "checksum", "unknown_version"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import resource
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.stages.decode import DecodeOptions, Decoder
 from pipeline.stages.gate import GateLimits, KeyframesOnly, LookFirst
+from tests.apart import run_apart
 from tests.clips import CODECS, make_clip
 from tests.mutations import mutated
 from tests.sources import read, videos
@@ -39,15 +41,20 @@ def a_gate(dice: random.Random) -> Gate | None:
 
 
 def test_damaged_segments_are_counted_and_never_crash(tmp_path: Path) -> None:
+    run_apart(decode_damaged, tmp_path)
+
+
+def decode_damaged(folder: Path) -> None:
     dice = random.Random(20260101)
     originals: list[Segment] = []
     for name in ("h264-b", "hevc", "mjpeg", "mpeg4", "vp8", "vp9", "av1"):
-        originals += videos(read(make_clip(tmp_path / name, replace(CODECS[name], frames=12))))[:1]
+        originals += videos(read(make_clip(folder / name, replace(CODECS[name], frames=12))))[:1]
     decoder = Decoder(DecodeOptions.of(5, 64, 10**6))
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     reasons: dict[str | None, int] = {}
-    for _ in range(MUTATIONS):
+    for number in range(MUTATIONS):
         original = dice.choice(originals)
+        sys.stdout.write(f"{number} {original.codec}\n")  # the last one is shown if it ends the process
         decoding = decoder.decode(replace(original, payload=mutated(original.payload, dice)), None, a_gate(dice))
         for frame in decoding:
             width, height = frame.picture.size_wh
