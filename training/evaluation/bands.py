@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.types import AGE_BANDS
+from training.faces import ANY_AGE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pipeline.types import Float32
     from training.faces import Int64
 
 UNKNOWN_BAND = -1
@@ -30,10 +28,6 @@ class Bands:
         first, last = (np.searchsorted(self.starts, years, side="right") - 1 for years in (low, high))
         return np.where(first == last, first, UNKNOWN_BAND).astype(np.int64)
 
-    def probs(self, age_probs: NDArray[np.floating[Any]]) -> Float32:
-        """Return the probability (n, bands) of each band: the sum of its years of (n, 101)."""
-        return np.add.reduceat(age_probs, np.array(self.starts), axis=1).astype(np.float32)
-
 
 NINE = Bands(names=AGE_BANDS, starts=(0, 3, 10, 20, 30, 40, 50, 60, 70))
 
@@ -49,5 +43,5 @@ def adience_bands(low: Int64, high: Int64) -> Int64 | None:
     found = np.full(len(low), UNKNOWN_BAND, np.int64)
     for band, (first, last) in enumerate(_ADIENCE_LABELS):
         found[(low == first) & (high == last)] = band
-    unlabelled = (low == 0) & (high == 100)  # noqa: PLR2004 - any age at all
-    return found if (found >= 0).any() and ((found >= 0) | unlabelled).all() else None
+    not_known = (low == ANY_AGE[0]) & (high == ANY_AGE[1])
+    return found if (found >= 0).any() and ((found >= 0) | not_known).all() else None

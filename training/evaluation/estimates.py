@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.types import Float32
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from pipeline.types import Float32
 
 _EVEN = 1e-4  # probabilities that differ by less say nothing
 _LEAST = 1e-12  # of a probability, before its logarithm is taken
@@ -32,7 +32,7 @@ class Estimates:
     @property
     def ages(self) -> Float32:
         """(n,) the expected years."""
-        return self.age_probs @ np.arange(self.age_probs.shape[1], dtype=np.float32)
+        return np.asarray(self.age_probs @ np.arange(self.age_probs.shape[1]), np.float32)
 
     @property
     def knows_age(self) -> bool:

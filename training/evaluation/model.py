@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +11,18 @@ import numpy as np
 from pipeline.adapters.model_config import CONFIG_NAME, CONTRACT_INPUTS, CONTRACT_OUTPUTS, read_model_config
 from pipeline.adapters.onnx import OnnxClassifier
 from pipeline.errors import ConfigurationError
-from pipeline.networks import Network, OnnxRuntimeNetwork
+from pipeline.networks import Network, OnnxRuntimeNetwork, TensorType
 from training.errors import TrainingError
 from training.evaluation.estimates import Estimates
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.types import Float32, UInt8
 
 BATCH = 64  # faces at a time: what the served models are configured for
 
+_DTYPES = {"TYPE_UINT8": "uint8", "TYPE_FP32": "float32"}
 _SUM_TOLERANCE = 1e-3
 _CONTRACT = "the contract in triton_models/README.md"
 
@@ -90,6 +92,7 @@ def _open_file(path: Path, name: str) -> Model:
         raise TrainingError(f"the model {path} cannot be loaded: {error}") from None
     signature = network.signature
     for side, ports, real in (("inputs", CONTRACT_INPUTS, signature.inputs), ("outputs", CONTRACT_OUTPUTS, signature.outputs)):
-        if {each: found.shape for each, found in real.items()} != {port.name: (None, *port.dims) for port in ports}:
-            raise TrainingError(f"the model {path} has other {side} than {_CONTRACT}: {', '.join(_shown(real_ports(real)))}")
+        if real != {port.name: TensorType(dtype=_DTYPES[port.data_type], shape=(None, *port.dims)) for port in ports}:
+            there = ", ".join(f"{name} {port.dtype} {list(port.shape)}" for name, port in real.items())
+            raise TrainingError(f"the model {path} has other {side} than {_CONTRACT}: {there}")
     return Model(name=name, sha256=hashlib.sha256(content).hexdigest(), network=network)

@@ -1,0 +1,126 @@
+"""Evaluates a model: every face is judged as served, and made small; then the figures are drawn up."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.stages.align import CROP_RECIPE
+from training.errors import TrainingError
+from training.evaluation.bands import NINE
+from training.evaluation.calibration import calibration
+from training.evaluation.density import density
+from training.evaluation.estimates import joined
+from training.evaluation.intervals import MIN_FACES, Resamples
+from training.evaluation.model import BATCH
+from training.evaluation.report import Report
+from training.evaluation.sections import Judged, section, sections
+from training.evaluation.small import AS_IT_IS_PX, SIZES_PX, crop_of_size
+from training.evaluation.tasks import tasks
+from training.faces import FEMALE, MALE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from training.evaluation.model import Model
+    from training.evaluation.report import Calibration, Section
+    from training.faces import Faces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Temperatures:
+    """Of the two heads; None: fitted on the faces that are evaluated."""
+
+    age: float | None = None
+    gender: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is evaluated on."""
+
+    faces: Faces
+    dataset: str
+    part: str  # "validation", "all"
+
+
+def evaluate(
+    model: Model,
+    subject: Subject,
+    *,
+    sizes_px: Sequence[int] = SIZES_PX,
+    temperatures: Temperatures | None = None,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Return the report of a model on labelled faces; the order of the faces does not matter.
+
+    Args:
+        model: The model.
+        subject: The faces.
+        sizes_px: Heights of the face at which everything is measured besides; `AS_IT_IS_PX`: as it is.
+        temperatures: Of the heads.
+        on_batch: Told after each batch how many faces were judged.
+
+    Raises:
+        TrainingError: There are no faces, or the model's answer breaks the contract.
+    """
+    faces = subject.faces
+    if not len(faces):
+        raise TrainingError(f"{subject.dataset}: there are no faces to evaluate on in the part {subject.part!r}")
+    faces = faces.take(np.argsort(faces.keys))
+    judged = _judged(model, faces, AS_IT_IS_PX, on_batch)
+    overall = section("all", judged)
+    small = {size: _judged(model, faces, size, on_batch) for size in sizes_px if size < AS_IT_IS_PX}
+    at_sizes = (section(str(size), small.get(size, judged)) for size in sizes_px)
+    return Report(
+        model=model.name,
+        sha256=model.sha256,
+        crop_recipe=CROP_RECIPE,
+        dataset=subject.dataset,
+        part=subject.part,
+        keys_sha256=hashlib.sha256("\n".join(faces.keys).encode()).hexdigest(),
+        knows_age=judged.estimates.knows_age,
+        knows_gender=judged.estimates.knows_gender,
+        overall=overall,
+        by_gender=_by_gender(judged),
+        by_group=_by_group(judged),
+        by_age=_by_age(judged),
+        by_size=tuple(at_sizes),
+        calibrations=_calibrations(judged, temperatures or Temperatures()),
+        density=density(judged),
+    )
+
+
+def _judged(model: Model, faces: Faces, size_px: int, on_batch: Callable[[int], None]) -> Judged:
+    parts = []
+    for start in range(0, len(faces), BATCH):
+        rows = faces.rows[start : start + BATCH].tolist()
+        parts.append(model.estimate(np.stack([crop_of_size(faces.canvases[row], size_px) for row in rows])))
+        on_batch(len(rows))
+    estimates = joined(parts)
+    return Judged(faces=faces, estimates=estimates, tasks=tasks(faces, estimates))
+
+
+def _by_gender(judged: Judged) -> tuple[Section, ...]:
+    return sections(judged, {"female": judged.faces.gender == FEMALE, "male": judged.faces.gender == MALE})
+
+
+def _by_group(judged: Judged) -> tuple[Section, ...]:
+    group = judged.faces.group
+    return sections(judged, {name: group == name for name in np.unique(group).tolist() if name})
+
+
+def _by_age(judged: Judged) -> tuple[Section, ...]:
+    band = NINE.of_intervals(judged.faces.age_low, judged.faces.age_high)
+    return sections(judged, {name: band == number for number, name in enumerate(NINE.names)})
+
+
+def _calibrations(judged: Judged, temperatures: Temperatures) -> dict[str, Calibration]:
+    known = {task.name: task.known() for task in judged.tasks}
+    given = {name: temperatures.age if task.of_age else temperatures.gender for name, task in known.items()}
+    return {
+        name: calibration(task, Resamples(len(task.truth)), given[name]) for name, task in known.items() if len(task.truth) >= MIN_FACES
+    }
