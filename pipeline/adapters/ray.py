@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Begin: TypeAlias = "Callable[[threading.Event, Vitals], None]"  # works until the event is set
 
 _OBJECT_STORE_BYTES = 80 * 2**20  # hardly more than Ray's least: only words pass
+_STARTS = 3  # Ray gives its node 30 s to come up, which is not for us to set; on a busy machine that is too little, now and then
 _PROBE_S = 2.0
 _JOIN_S = 10.0
 _GONE_S = 5.0  # workers of a Ray that was shut down end by themselves, soon
@@ -209,13 +210,23 @@ class RayCrew:
 
     def _begin_own(self, folder: RayFolder) -> Mapping[str, str]:
         os.environ.update(folder.environment)
-        return self._init(
-            address="local",  # else Ray joins the cluster that RAY_ADDRESS names
-            num_cpus=self._workers,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _temp_dir=str(folder.path),
-        )
+        for _ in range(_STARTS - 1):
+            with suppress(ClusterLostError):
+                return self._start(folder)
+        return self._start(folder)
+
+    def _start(self, folder: RayFolder) -> Mapping[str, str]:
+        try:
+            return self._init(
+                address="local",  # else Ray joins the cluster that RAY_ADDRESS names
+                num_cpus=self._workers,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _temp_dir=str(folder.path),
+            )
+        except ClusterLostError:
+            folder.end_processes()
+            raise
 
     def _init(self, **options: Any) -> Mapping[str, str]:  # noqa: ANN401 - Ray's own
         import ray  # noqa: PLC0415 - see above

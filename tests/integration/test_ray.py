@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,6 +208,30 @@ def test_a_lost_cluster_is_noticed_and_built_anew(crew: RayCrew, part: str) -> N
         crew.start("another")
     crew.rebuild()
     assert crew.ask(0.0) == {}
+    crew.start("good")
+    heard(crew, "good")
+
+
+@pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning")  # Ray's own, of the node that it gave up
+def test_a_ray_that_does_not_come_up_in_time_is_ended_and_begun_anew(crew: RayCrew) -> None:
+    stopped: list[psutil.Process] = []
+
+    def stop_the_first_raylet() -> None:
+        known = set(psutil.Process().children())
+        while not stopped:
+            stopped.extend(child for child in psutil.Process().children() if child not in known and child.name().startswith("raylet"))
+            time.sleep(0.001)
+        stopped[0].send_signal(signal.SIGSTOP)
+
+    with ThreadPoolExecutor() as beside:
+        watched = beside.submit(stop_the_first_raylet)
+        crew.rebuild()
+        watched.result()
+    gc.collect()
+    gone, _ = psutil.wait_procs(stopped, timeout=PATIENCE_S)
+    assert gone == stopped
+    running = [child.name() for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    assert len([name for name in running if name.startswith(("raylet", "gcs_server"))]) == 2
     crew.start("good")
     heard(crew, "good")
 
