@@ -28,7 +28,7 @@ _SQUARE_LOWER = 0.06
 _MAX_SCALE_RATIO = 2.0
 
 
-def align(picture: Picture, xyxy: Float32, landmarks: Float32) -> UInt8:
+def align(picture: Picture, xyxy: Float32, landmarks: Float32, *, margin_px: int = 0) -> UInt8:
     """Return the aligned crop (112, 112, 3) uint8 RGB of one face; only the window that it needs is converted.
 
     A similarity transform takes the landmarks to their places by least median of squares, so that one bad landmark does not
@@ -38,14 +38,17 @@ def align(picture: Picture, xyxy: Float32, landmarks: Float32) -> UInt8:
         picture: The full picture.
         xyxy: (4,) box, pixels of the full picture, with an area.
         landmarks: (5, 2), pixels, image-left first; NaN: not known, the square of the box is taken.
+        margin_px: What is wanted beyond the crop on each side, pixels of the crop: training moves and turns the crop within it.
     """
     to_crop = _transform(xyxy, landmarks)
-    x0, y0, x1, y1 = _window(to_crop, picture.size_wh)
+    to_crop[:, 2] += margin_px
+    side_px = CROP_SIDE_PX + 2 * margin_px
+    x0, y0, x1, y1 = _window(to_crop, side_px, picture.size_wh)
     window = picture.window(x0, y0, x1, y1)
     to_crop[:, 2] += to_crop[:, :2] @ (x0, y0)
     window, to_crop = _shrunk(window, to_crop)
-    side = (CROP_SIDE_PX, CROP_SIDE_PX)
-    return np.asarray(cv2.warpAffine(window, to_crop, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    crop = cv2.warpAffine(window, to_crop, (side_px, side_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
 
 
 def _crop_scale(xyxy: Float32) -> float:
@@ -65,18 +68,18 @@ def _transform(xyxy: Float32, landmarks: Float32) -> NDArray[np.float64]:
     return np.array([[usual, 0, middle - usual * x], [0, usual, middle - usual * y]], np.float64)
 
 
-def _window(to_crop: NDArray[np.float64], size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the window x0, y0, x1, y1 that the crop reads, clipped to the picture, with at least one pixel."""
+def _window(to_crop: NDArray[np.float64], side_px: int, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the window x0, y0, x1, y1 that the crop of that side reads, clipped to the picture, with at least one pixel."""
     across, down = cv2.invertAffineTransform(to_crop).tolist()
-    x0, x1 = _read(across, size_wh[0])
-    y0, y1 = _read(down, size_wh[1])
+    x0, x1 = _read(across, side_px, size_wh[0])
+    y0, y1 = _read(down, side_px, size_wh[1])
     return x0, y0, x1, y1
 
 
-def _read(row: list[float], limit: int) -> tuple[int, int]:
+def _read(row: list[float], side_px: int, limit: int) -> tuple[int, int]:
     """Return from where and up to where the crop reads along one side of the picture; `row` takes its pixels there."""
     by_x, by_y, start = row
-    ways = (by_x * (CROP_SIDE_PX - 1), by_y * (CROP_SIDE_PX - 1))
+    ways = (by_x * (side_px - 1), by_y * (side_px - 1))
     low = min(max(floor(start + sum(min(way, 0) for way in ways)) - 1, 0), limit - 1)
     return low, min(max(ceil(start + sum(max(way, 0) for way in ways)) + 2, low + 1), limit)
 

@@ -115,3 +115,21 @@ def test_any_box_and_any_landmarks_give_a_crop(
     crop = align(picture, xyxy, np.asarray(landmarks, np.float32))
     assert crop.shape == (112, 112, 3)
     assert crop.dtype == np.uint8
+
+
+@pytest.mark.parametrize("size", [1.0, 0.35, 1.9])
+def test_a_margin_shows_what_lies_around_the_same_crop(size: float) -> None:
+    scaled = np.asarray(cv2.resize(astronaut_rgb(), None, fx=size, fy=size, interpolation=cv2.INTER_AREA), np.uint8)
+    face = ArrayPicture(scaled), ASTRONAUT_XYXY * np.float32(size), ASTRONAUT_LANDMARKS * np.float32(size)
+    canvas = align(*face, margin_px=16)
+    assert canvas.shape == (144, 144, 3)
+    apart = np.abs(canvas[16:-16, 16:-16].astype(int) - align(*face))
+    assert apart.max() <= 4  # OpenCV rounds places to a 32nd of a pixel
+    assert (apart == 0).mean() > 0.99
+    assert len(np.unique(canvas[:16].reshape(-1, 3), axis=0)) > 100
+
+
+def test_a_margin_around_a_large_face_is_averaged_like_its_crop() -> None:
+    large = np.asarray(cv2.resize(astronaut_rgb(), None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC), np.uint8)
+    face = ArrayPicture(large), ASTRONAUT_XYXY * np.float32(5), ASTRONAUT_LANDMARKS * np.float32(5)
+    assert difference(align(*face, margin_px=16)[16:-16, 16:-16], align(*face)) < 1
