@@ -1,0 +1,130 @@
+"""Aligns the faces of a data set with the detector and the align stage of the serving path, once: what comes of it is kept."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.adapters.detectors import make_detector
+from pipeline.settings import load_settings
+from pipeline.stages.align import CROP_RECIPE, align
+from training.errors import TrainingError
+from training.faces import CANVAS_SIDE_PX, MARGIN_PX, Faces
+from training.framing import locate
+from training.left_out import LeftOut, UnusableError
+from training.pictures import WholePicture, decode, fingerprint
+from training.prepared import CanvasFile, Prepared, alone, load, part_path, save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from pipeline.ports import Detector
+    from pipeline.types import UInt8
+    from training.datasets import Dataset
+    from training.faces import LabelledPicture, UInt64
+    from training.framing import Framing
+
+_VERSION = 1
+"""Of everything here that decides what canvases look like: another one prepares anew."""
+
+
+class _Done(NamedTuple):
+    picture: LabelledPicture
+    fingerprint: UInt64
+    found: bool
+
+
+def aligned(dataset: Dataset, cache: Path, console: Console) -> Faces:
+    """Return the aligned faces of a data set, prepared on the first call.
+
+    Raises:
+        TrainingError: No picture of it can be used, or the cache cannot be written.
+    """
+    return prepare(dataset, cache, console).faces
+
+
+def prepare(dataset: Dataset, cache: Path, console: Console, *, detector: Detector | None = None) -> Prepared:
+    """Align the faces of a data set, or read what an earlier call made of it.
+
+    Args:
+        dataset: Its pictures are read one after the other.
+        cache: A folder; a face needs 61 KiB in it. A preparation that was interrupted begins anew.
+        console: Shows how far it is.
+        detector: None: the one of the product's settings (HEADCOUNT_DETECTOR, HEADCOUNT_DETECTOR_MODEL).
+
+    Raises:
+        TrainingError: No picture of it can be used, or the cache cannot be written.
+    """
+    cv2.setNumThreads(1)  # the pictures are too small for more
+    detector = detector or make_detector(load_settings(), lambda line: console.print(escape(line), soft_wrap=True))
+    what = f"{_VERSION} {CROP_RECIPE} {CANVAS_SIDE_PX} {detector.name} {dataset.framing} {dataset.content}"
+    stem = cache / f"{dataset.name}-{sha256(what.encode()).hexdigest()[:12]}"
+    try:
+        with alone(stem):
+            return load(stem) or _prepare(dataset, stem, console, detector)
+    except OSError as error:
+        raise TrainingError(f"{cache}: faces cannot be kept there ({error.strerror or error})") from None
+
+
+def canvas_of(rgb: UInt8, framing: Framing, detector: Detector) -> tuple[UInt8, bool]:
+    """Return the canvas of the face that a picture (h, w, 3) is of, and whether the detector found it.
+
+    Raises:
+        UnusableError: There is no face where it should be.
+    """
+    place = locate(rgb, framing, detector)
+    return align(WholePicture(rgb), place.xyxy, place.landmarks, margin_px=MARGIN_PX), place.found
+
+
+def _prepare(dataset: Dataset, stem: Path, console: Console, detector: Detector) -> Prepared:
+    left_out, done = LeftOut(), list[_Done]()
+    part = part_path(stem)
+    try:
+        with CanvasFile(part) as canvases:
+            for picture in _shown(dataset, console):
+                try:
+                    rgb = decode(picture.read())
+                    canvas, found = canvas_of(rgb, dataset.framing, detector)
+                except UnusableError as error:
+                    left_out.add(picture.key, error)
+                    continue
+                canvases.append(canvas)
+                done.append(_Done(picture, fingerprint(rgb), found))
+        left_out = dataset.left_out.and_also(left_out)
+        if not done:
+            raise TrainingError(f"no picture of {dataset.name} can be used; left out: {left_out}")
+        return save(stem, part, _columns(dataset.name, done), left_out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _shown(dataset: Dataset, console: Console) -> Iterator[LabelledPicture]:
+    """Yield the pictures and show how many were taken; nothing is shown where the console is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(dataset.pictures(), total=len(dataset), description=f"aligning {dataset.name}")
+
+
+def _columns(name: str, done: list[_Done]) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    """Return everything of the faces but their canvases, by the names of `Prepared` and `Faces`."""
+    labels = [one.picture.label for one in done]
+    return {
+        "keys": np.array([f"{name}/{one.picture.key}" for one in done], np.str_),
+        "rows": np.arange(len(done), dtype=np.int64),
+        "age_low": np.array([label.age[0] for label in labels], np.int64),
+        "age_high": np.array([label.age[1] for label in labels], np.int64),
+        "gender": np.array([label.gender for label in labels], np.int64),
+        "group": np.array([label.group for label in labels], np.str_),
+        "sigma": np.array([np.nan if label.sigma is None else label.sigma for label in labels], np.float32),
+        "person": np.array([label.person for label in labels], np.int64),
+        "fingerprints": np.stack([one.fingerprint for one in done]),
+        "found": np.array([one.found for one in done], np.bool_),
+    }

@@ -1,0 +1,110 @@
+"""The pictures below a folder, loose or in zips; they are read by name and nothing is unpacked."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from training.errors import TrainingError
+from training.left_out import LeftOut, UnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_MAX_BYTES = 64 * 2**20
+# A zip's damage shows itself in all these ways. RuntimeError: a password is asked for, or the packing is not known.
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFile:
+    """One file."""
+
+    path: str  # below the folder, or within its zip; parts are separated by "/"
+    size: int  # bytes
+    stamp: int  # changes with the content: CRC-32 of a zip's member, nanoseconds of the last change of a loose file
+    source: Path | zipfile.ZipFile = field(repr=False)
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            UnusableError: It cannot be read.
+        """
+        if self.size > _MAX_BYTES:
+            raise UnusableError("file is too large", f"{self.size} bytes")
+        try:
+            return self.source.read_bytes() if isinstance(self.source, Path) else self.source.read(self.path)
+        except _UNREADABLE as error:
+            raise UnusableError("cannot be read", type(error).__name__) from None
+
+
+class PictureFiles:
+    """All picture files below a folder, by name.
+
+    Raises:
+        TrainingError: The folder cannot be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.left_out = LeftOut()
+        self._by_name: dict[str, list[PictureFile]] = {}
+        for file in self._walk(root):
+            path = PurePosixPath(file.path)
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+                self._by_name.setdefault(path.name, []).append(file)
+
+    def find(self, names: Sequence[str]) -> PictureFile:
+        """Return the file of the first name that is there: at that path, or at one that ends so.
+
+        Raises:
+            UnusableError: There is none, or there are several.
+        """
+        for name in names:
+            alike = [file for file in self._by_name.get(PurePosixPath(name).name, ()) if f"/{file.path}".endswith(f"/{name}")]
+            found = [file for file in alike if file.path == name] or alike
+            if len(found) > 1:
+                raise UnusableError("several files of that name", ", ".join(file.path for file in found))
+            if found:
+                return found[0]
+        raise UnusableError("file is missing")
+
+    def names(self) -> list[str]:
+        """Return the names of all files, without folders, sorted."""
+        return sorted(self._by_name)
+
+    def paths(self) -> list[str]:
+        """Return the paths of all files, sorted."""
+        return sorted(file.path for files in self._by_name.values() for file in files)
+
+    def _walk(self, root: Path) -> Iterator[PictureFile]:
+        try:
+            for folder, folders, names in os.walk(root, onerror=_stop):
+                folders.sort()
+                for path in (Path(folder, name) for name in sorted(names)):
+                    if path.suffix.lower() == ".zip":
+                        yield from self._members(path)
+                    else:
+                        about = path.stat()
+                        yield PictureFile(path=path.relative_to(root).as_posix(), size=about.st_size, stamp=about.st_mtime_ns, source=path)
+        except OSError as error:
+            raise TrainingError(f"{error.filename} cannot be read ({error.strerror})") from None
+
+    def _members(self, path: Path) -> Iterator[PictureFile]:
+        try:
+            archive = zipfile.ZipFile(path)  # stays open as long as its members are known
+        except _UNREADABLE as error:
+            self.left_out.add(path.name, UnusableError("zip cannot be read", type(error).__name__))
+            return
+        for member in archive.infolist():
+            yield PictureFile(path=member.filename, size=member.file_size, stamp=member.CRC, source=archive)
+
+
+def _stop(error: OSError) -> None:
+    raise error
