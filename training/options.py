@@ -1,0 +1,17 @@
+"""The options that several commands of `headcount-train` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of training/recipes/ by its name, or a .toml file.")]
+TrainingDir = Annotated[
+    Path, typer.Option("--training-dir", envvar="TRAINING_DIR", help="Where trainings and prepared faces are kept; a recipe's in RECIPE/.")
+]
+Repository = Annotated[Path, typer.Option("--repository", help="The Triton model repository in which models are written and looked for.")]
+
+TRAINING_DIR = Path("out/training")
+REPOSITORY = Path("triton_models")
