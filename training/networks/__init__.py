@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from training.networks.base import Network
 
 _CLASSES = {
-    "face_attributes": "FaceAttributes",
+    "dex": ("dex", "Dex"),
+    "face_attributes": ("face_attributes", "FaceAttributes"),
+    "generation": ("generation", "Generation"),
+    "googlenet_gender": ("googlenet_gender", "GooglenetGender"),
+    "identity": ("identity", "Identity"),
+    "levi_hassner": ("levi_hassner", "LeviHassner"),
+    "levi_hassner_modified": ("levi_hassner", "LeviHassnerModified"),
 }
+"""The module and the class of each network; only the module that is asked for is imported."""
 
 
 def open_network(name: str, options: Mapping[str, Any]) -> Network:
@@ -25,8 +32,9 @@ def open_network(name: str, options: Mapping[str, Any]) -> Network:
     """
     if name not in _CLASSES:
         raise TrainingError(f"there is no network {name}; there are {', '.join(sorted(_CLASSES))}")
+    module, kind = _CLASSES[name]
     try:
-        network: Network = getattr(import_module(f"training.networks.{name}"), _CLASSES[name])(**options)
-    except TypeError as error:
+        network: Network = getattr(import_module(f"training.networks.{module}"), kind)(**options)
+    except (TypeError, ValueError, RuntimeError) as error:  # an unknown option, a wrong value, faces too small for the layers
         raise TrainingError(f"network {name}: {error}") from None
     return network
