@@ -7,5 +7,8 @@ from pathlib import Path
 
 
 def training_folder() -> Path:
-    """Return `HEADCOUNT_TRAINING_DIR`, or out/training below the working directory."""
-    return Path(os.environ.get("HEADCOUNT_TRAINING_DIR") or "out/training")
+    """Return `TRAINING_DIR`, or out/training below the working directory.
+
+    No variable of training begins with HEADCOUNT_: `headcount` refuses those that are none of its settings.
+    """
+    return Path(os.environ.get("TRAINING_DIR") or "out/training")

@@ -28,9 +28,7 @@ console = Console(stderr=True)
 
 def train(
     recipe: Annotated[str, typer.Argument(help=f"A recipe ({', '.join(recipe_names())}), or the path of a .toml file.")],
-    data: Annotated[Path, typer.Option(envvar="HEADCOUNT_TRAINING_DATA", help="Folder that holds a folder for each data set.")] = Path(
-        "data"
-    ),
+    data: Annotated[Path, typer.Option(envvar="TRAINING_DATA", help="Folder that holds a folder for each data set.")] = Path("data"),
     folder: Annotated[Path | None, typer.Option(help="Where its checkpoints lie; as a rule out/training/RECIPE.")] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda for a GPU.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches; 0: none of their own.")] = 1,
