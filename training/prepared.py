@@ -115,7 +115,7 @@ def alone(stem: Path) -> Iterator[None]:
 
 def _read(stem: Path) -> Prepared:
     canvases = np.load(_beside(stem, ".npy"), mmap_mode="r", allow_pickle=False)
-    with np.load(_beside(stem, ".npz"), allow_pickle=False) as table:
+    with _beside(stem, ".npz").open("rb") as file, np.load(file, allow_pickle=False) as table:
         columns = {name: table[name] for name in table.files}
     left_out = LeftOut(named=columns.pop("named").tolist())
     left_out.reasons.update(dict(zip(columns.pop("reasons").tolist(), columns.pop("counts").tolist(), strict=True)))

@@ -21,13 +21,18 @@ USUAL = np.array([[0.31, 0.295], [0.68, 0.295], [0.497, 0.505], [0.335, 0.677], 
 
 
 def picture(seed: int = 0, side: int = 176, xyxy: tuple[int, int, int, int] = (36, 36, 140, 140)) -> UInt8:
-    """Return a dark picture (side, side, 3) RGB with a bright, mottled rectangle for a face."""
+    """Return a dark, mottled picture (side, side, 3) RGB with a bright, mottled rectangle for a face."""
     dice = np.random.default_rng(seed)
-    drawn = np.full((side, side, 3), 20, np.uint8)
     x0, y0, x1, y1 = xyxy
-    mottle = cv2.resize(dice.integers(160, 256, (9, 9, 3)).astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
-    drawn[y0:y1, x0:x1] = np.maximum(mottle, 150)
+    drawn = mottled((side, side), (0, 90), dice)
+    drawn[y0:y1, x0:x1] = mottled((x1 - x0, y1 - y0), (150, 256), dice)
     return drawn
+
+
+def mottled(size_wh: tuple[int, int], limits: tuple[int, int], dice: np.random.Generator) -> UInt8:
+    """Return soft spots of any colour, (h, w, 3), no darker or brighter than `limits`."""
+    spots = dice.integers(*limits, (20, 20, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(spots, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def encoded(rgb: UInt8, suffix: str = ".png") -> bytes:

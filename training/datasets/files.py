@@ -15,8 +15,9 @@ from training.left_out import LeftOut, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import PurePath
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 _MAX_BYTES = 64 * 2**20
 # A zip's damage shows itself in all these ways. RuntimeError: a password is asked for, or the packing is not known.
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
@@ -56,9 +57,7 @@ class PictureFiles:
         self.left_out = LeftOut()
         self._by_name: dict[str, list[PictureFile]] = {}
         for file in self._walk(root):
-            path = PurePosixPath(file.path)
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                self._by_name.setdefault(path.name, []).append(file)
+            self._by_name.setdefault(PurePosixPath(file.path).name, []).append(file)
 
     def find(self, names: Sequence[str]) -> PictureFile:
         """Return the file of the first name that is there: at that path, or at one that ends so.
@@ -90,11 +89,19 @@ class PictureFiles:
                 for path in (Path(folder, name) for name in sorted(names)):
                     if path.suffix.lower() == ".zip":
                         yield from self._members(path)
-                    else:
-                        about = path.stat()
-                        yield PictureFile(path=path.relative_to(root).as_posix(), size=about.st_size, stamp=about.st_mtime_ns, source=path)
+                    elif _is_picture(path):
+                        yield from self._loose(path, root)
         except OSError as error:
             raise TrainingError(f"{error.filename} cannot be read ({error.strerror})") from None
+
+    def _loose(self, path: Path, root: Path) -> Iterator[PictureFile]:
+        name = path.relative_to(root).as_posix()
+        try:
+            about = path.stat()
+        except OSError as error:
+            self.left_out.add(name, UnusableError("cannot be read", type(error).__name__))
+            return
+        yield PictureFile(path=name, size=about.st_size, stamp=about.st_mtime_ns, source=path)
 
     def _members(self, path: Path) -> Iterator[PictureFile]:
         try:
@@ -103,7 +110,12 @@ class PictureFiles:
             self.left_out.add(path.name, UnusableError("zip cannot be read", type(error).__name__))
             return
         for member in archive.infolist():
-            yield PictureFile(path=member.filename, size=member.file_size, stamp=member.CRC, source=archive)
+            if _is_picture(PurePosixPath(member.filename)):
+                yield PictureFile(path=member.filename, size=member.file_size, stamp=member.CRC, source=archive)
+
+
+def _is_picture(path: PurePath) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
 def _stop(error: OSError) -> None:
