@@ -1,0 +1,154 @@
+"""The loop learns, resumes to the same weights, and says in one line what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.drawn import drawn_faces
+from training import checkpoint
+from training.errors import TrainingError
+from training.loop import LOG, Training, trained
+from training.recipe import Recipe, Stage, load_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.loop import Epoch
+
+TRAIN, VALIDATION = drawn_faces(300, seed=1), drawn_faces(120, seed=2)
+
+
+class Ended(Exception):  # noqa: N818 - no error: Ctrl-C, as it were
+    """Somebody ends a training."""
+
+
+class Watcher:
+    """Keeps what it is told; ends the training after so many epochs."""
+
+    def __init__(self, end_after: int = 100) -> None:
+        self.epochs: list[Epoch] = []
+        self.steps = 0
+        self._end_after = end_after
+
+    def began(self, done: int, steps: int) -> None:
+        self.total = (done, steps)
+
+    def stepped(self, loss: float) -> None:
+        assert np.isfinite(loss)
+        self.steps += 1
+
+    def finished(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
+        if len(self.epochs) == self._end_after:
+            raise Ended
+
+
+def a_recipe(epochs: int = 2, **changes: object) -> Recipe:
+    smoke = load_recipe("smoke")
+    stages = [Stage(side_px=32, epochs=epochs - 1), Stage(side_px=48, epochs=1)]
+    return smoke.model_copy(update={"stages": stages, **changes})
+
+
+def training(recipe: Recipe, folder: Path) -> Training:
+    torch.set_num_threads(1)
+    return Training(recipe, folder, train=TRAIN, validation=VALIDATION)
+
+
+def weights(folder: Path, recipe: Recipe) -> dict[str, torch.Tensor]:
+    return trained(recipe, folder).state_dict()
+
+
+def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
+    recipe, watcher = a_recipe(12), Watcher()
+    training(recipe, tmp_path).run(watcher, workers=0)
+    last = watcher.epochs[-1]
+    assert (last.check.gender or 0) > 0.9
+    assert (last.check.one_off or 0) > 0.6
+    assert watcher.epochs[-1].losses["age"] < watcher.epochs[0].losses["age"] - 0.3
+    assert watcher.total == (0, 12 * (300 // 32))
+    assert watcher.steps == watcher.total[1]
+    logged = [json.loads(line) for line in (tmp_path / LOG).read_text(encoding="utf-8").splitlines()]
+    assert [line["epoch"] for line in logged] == list(range(1, 13))
+    assert [line["side_px"] for line in logged][-2:] == [32, 48]
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    recipe = a_recipe(3)
+    training(recipe, tmp_path / "whole").run(Watcher(), workers=0)
+    with pytest.raises(Ended):
+        training(recipe, tmp_path / "parts").run(Watcher(end_after=1), workers=0)
+    second = training(recipe, tmp_path / "parts")
+    assert second.resume() == 1
+    watcher = Watcher()
+    second.run(watcher, workers=1)  # made by another process, the batches are the same
+    assert watcher.total == (9, 27)
+    whole, parts = (weights(tmp_path / name, recipe) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_finished_training_does_nothing_more(tmp_path: Path) -> None:
+    recipe = a_recipe(2)
+    training(recipe, tmp_path).run(Watcher(), workers=0)
+    again = training(recipe, tmp_path)
+    assert again.resume() == 2
+    watcher = Watcher()
+    again.run(watcher, workers=0)
+    assert watcher.epochs == []
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"batch": 16}, {"options": {"widths": [16, 16], "blocks": [1, 1]}}])
+def test_the_checkpoint_of_another_recipe_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    training(a_recipe(2), tmp_path).run(Watcher(), workers=0)
+    with pytest.raises(TrainingError, match="holds another training"):
+        training(a_recipe(2, **change), tmp_path).resume()
+
+
+def test_one_training_starts_from_another(tmp_path: Path) -> None:
+    first = a_recipe(2)
+    training(first, tmp_path / "first").run(Watcher(), workers=0)
+    second = training(a_recipe(2, start="first"), tmp_path / "second")
+    second.start_from(tmp_path / "first")
+    begun = second.network.state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in weights(tmp_path / "first", first).items())
+    with pytest.raises(TrainingError, match="no training to start from"):
+        second.start_from(tmp_path / "nowhere")
+    other = training(a_recipe(2, options={"widths": [16], "blocks": [1]}), tmp_path / "third")
+    with pytest.raises(TrainingError, match="another network"):
+        other.start_from(tmp_path / "first")
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / checkpoint.NAME).write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(TrainingError, match="is no checkpoint"):
+        training(a_recipe(2), tmp_path).resume()
+
+
+def test_a_checkpoint_that_is_written_half_leaves_the_one_before(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {"epoch": 1})
+    with pytest.raises(TypeError):
+        checkpoint.save(tmp_path, {"epoch": (number for number in ())})
+    assert checkpoint.load(tmp_path) == {"epoch": 1}
+
+
+def test_too_few_faces_and_a_loss_that_is_no_number_are_said(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="10 faces do not fill one batch of 32"):
+        Training(a_recipe(2), tmp_path, train=TRAIN.take(np.arange(10)), validation=VALIDATION)
+    wild = a_recipe(2).optimizer.model_copy(update={"matrix_rate": 1e30, "rate": 1e30, "warmup_steps": 0})
+    with pytest.raises(TrainingError, match="the loss is no number after"):
+        training(a_recipe(2, optimizer=wild), tmp_path).run(Watcher(), workers=0)
+
+
+def test_what_is_not_labelled_is_not_judged(tmp_path: Path) -> None:
+    count = len(VALIDATION)
+    blank = replace(VALIDATION, gender=np.full(count, -1), age_low=np.zeros(count, np.int64), age_high=np.full(count, 100))
+    watcher = Watcher()
+    Training(a_recipe(2), tmp_path, train=replace(TRAIN, gender=np.full(len(TRAIN), -1)), validation=blank).run(watcher, workers=0)
+    found = watcher.epochs[-1].check
+    assert (found.bands, found.one_off, found.gender, found.mae) == (None, None, None, None)
+    assert watcher.epochs[-1].losses["gender"] == 0
