@@ -206,7 +206,7 @@ def test_a_folder_that_is_missing_or_empty_is_one_clear_line(tmp_path: Path, nam
 
 
 def test_what_else_makes_a_data_set_unusable_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"^there is no data set fairfaces; there are adience, fairface,"):
+    with pytest.raises(TrainingError, match=r"^there is no data set fairfaces; there are adience, appa_real, "):
         open_dataset("fairfaces", tmp_path)
     write_table(tmp_path / "labels.csv", OURS[:3], [("1.png", "0-2", "male")])
     with pytest.raises(TrainingError, match=r"expected the columns file, age_group, gender, race; race is missing$"):

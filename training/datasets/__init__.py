@@ -15,6 +15,8 @@ __all__ = ["NAMES", "Dataset", "open_dataset"]
 
 _MODULES = {
     "adience": "adience",
+    "appa_real": "appa_real",
+    "appa_real_test": "appa_real",
     "fairface": "fairface",
     "fairface_val": "fairface",
     "imdb_wiki": "imdb_wiki",

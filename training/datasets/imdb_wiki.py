@@ -100,7 +100,7 @@ def _columns(path: Path, part: str) -> list[Any]:
     Raises:
         TrainingError: It is no such table.
     """
-    from scipy.io import loadmat  # noqa: PLC0415 - half a second, for one data set of six
+    from scipy.io import loadmat  # noqa: PLC0415 - half a second, for one data set of many
 
     try:
         table = loadmat(path, simplify_cells=True)[part]

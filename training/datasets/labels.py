@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
+
 from training.faces import FEMALE, MALE, MAX_AGE
 from training.left_out import UnusableError
 
@@ -28,6 +30,21 @@ def exact_age(years: str) -> tuple[int, int]:
     if not (years.isascii() and years.isdigit()):
         raise UnusableError("unknown age", repr(years))
     return checked_age(int(years[:9]))  # more digits are outside in any case
+
+
+def number(text: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        UnusableError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not isfinite(value):
+        raise UnusableError("not a number", repr(text))
+    return value
 
 
 def checked_age(years: int) -> tuple[int, int]:
