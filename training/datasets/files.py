@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.errors import TrainingError
@@ -15,9 +15,8 @@ from training.left_out import LeftOut, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import PurePath
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _MAX_BYTES = 64 * 2**20
 # A zip's damage shows itself in all these ways. RuntimeError: a password is asked for, or the packing is not known.
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
@@ -57,7 +56,7 @@ class PictureFiles:
         self.left_out = LeftOut()
         self._by_name: dict[str, list[PictureFile]] = {}
         for file in self._walk(root):
-            self._by_name.setdefault(PurePosixPath(file.path).name, []).append(file)
+            self._by_name.setdefault(_last(file.path), []).append(file)
 
     def find(self, names: Sequence[str]) -> PictureFile:
         """Return the file of the first name that is there: at that path, or at one that ends so.
@@ -66,7 +65,7 @@ class PictureFiles:
             UnusableError: There is none, or there are several.
         """
         for name in names:
-            alike = [file for file in self._by_name.get(PurePosixPath(name).name, ()) if f"/{file.path}".endswith(f"/{name}")]
+            alike = [file for file in self._by_name.get(_last(name), ()) if f"/{file.path}".endswith(f"/{name}")]
             found = [file for file in alike if file.path == name] or alike
             if len(found) > 1:
                 raise UnusableError("several files of that name", ", ".join(file.path for file in found))
@@ -86,11 +85,11 @@ class PictureFiles:
         try:
             for folder, folders, names in os.walk(root, onerror=_stop):
                 folders.sort()
-                for path in (Path(folder, name) for name in sorted(names)):
-                    if path.suffix.lower() == ".zip":
-                        yield from self._members(path)
-                    elif _is_picture(path):
-                        yield from self._loose(path, root)
+                for name in sorted(names):
+                    if name.lower().endswith(".zip"):
+                        yield from self._members(Path(folder, name))
+                    elif _is_picture(name):
+                        yield from self._loose(Path(folder, name), root)
         except OSError as error:
             raise TrainingError(f"{error.filename} cannot be read ({error.strerror})") from None
 
@@ -110,12 +109,16 @@ class PictureFiles:
             self.left_out.add(path.name, UnusableError("zip cannot be read", type(error).__name__))
             return
         for member in archive.infolist():
-            if _is_picture(PurePosixPath(member.filename)):
+            if _is_picture(_last(member.filename)):
                 yield PictureFile(path=member.filename, size=member.file_size, stamp=member.CRC, source=archive)
 
 
-def _is_picture(path: PurePath) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 def _stop(error: OSError) -> None:
