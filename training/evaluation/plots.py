@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import FormatStrFormatter
 
 from training.evaluation.tables import TASK_TITLES
 
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
 
 _BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#D55E00", "#009E73", "#888888"  # apart for colour-blind people (Okabe and Ito)
 _DPI = 120
-_MIN_ROW = 10  # faces of a label before the median of their estimates is drawn
+_MIN_FACES = 10  # behind a point of a curve
+_LEAST_SHOWN = 0.005
 _DARK = 0.55  # shares above it are written in white
 
 
 def save_plots(report: Report, folder: Path) -> tuple[Path, ...]:
     """Write what the report has figures for as PNG, and return the files."""
+    drawn = plots(report)
+    for name, picture in drawn.items():
+        picture.savefig(folder / name, dpi=_DPI, metadata={"Software": None})  # the same bytes, whatever draws it
+    return tuple(folder / name for name in drawn)
+
+
+def plots(report: Report) -> dict[str, Picture]:
+    """Return what the report has figures for, by the name of its file."""
     drawn = {
         "ages.png": _ages(report),
         "distribution.png": _distribution(report),
@@ -33,12 +43,7 @@ def save_plots(report: Report, folder: Path) -> tuple[Path, ...]:
         "reliability.png": _reliability(report),
         "sizes.png": _sizes(report),
     }
-    written = []
-    for name, picture in drawn.items():
-        if picture is not None:
-            picture.savefig(folder / name, dpi=_DPI, metadata={"Software": None})  # the same bytes, whatever draws it
-            written.append(folder / name)
-    return tuple(written)
+    return {name: picture for name, picture in drawn.items() if picture is not None}
 
 
 def _canvas(report: Report, title: str, widths: Sequence[float], height: float = 4.6) -> tuple[Picture, list[Axes]]:
@@ -58,9 +63,10 @@ def _ages(report: Report) -> Picture | None:
     picture, (axes,) = _canvas(report, "Estimated against labelled age", [6.4], 5.6)
     counts = np.array(density.counts)
     shown = counts.T if density.exact else counts.T / np.maximum(counts.sum(axis=1), 1)
-    norm = LogNorm(1, max(2, counts.max())) if density.exact else None
+    norm = LogNorm(0.4, max(2, counts.max())) if density.exact else PowerNorm(0.5, vmin=0)  # one face is to be seen
     mesh = axes.pcolormesh(density.true_edges, density.estimated_edges, np.ma.masked_equal(shown, 0), cmap="Blues", norm=norm)
-    picture.colorbar(mesh, ax=axes, label="faces in a cell of 2 x 2 years" if density.exact else "share of the label's faces per 2 years")
+    label = "faces in a cell of 2 x 2 years" if density.exact else "share of the label's faces per 2 years"
+    picture.colorbar(mesh, ax=axes, label=label, format=FormatStrFormatter("%g"))
     axes.plot([0, 101], [0, 101], color=_GRAY, lw=1, ls="--", label="estimate = label")
     axes.plot(*_medians(density), color=_ORANGE, lw=2, marker="o", ms=3, label="median estimate")
     n = int(counts.sum())
@@ -77,7 +83,7 @@ def _medians(density: Density) -> tuple[list[float], list[float]]:
     places, medians = [], []
     for first, last in zip(starts, [*starts[1:], len(counts)], strict=True):
         row = counts[first:last].sum(axis=0)
-        if row.sum() >= _MIN_ROW:
+        if row.sum() >= _MIN_FACES:
             places.append((edges[first] + edges[last]) / 2)
             medians.append(float(middles[np.searchsorted(row.cumsum(), row.sum() / 2)]))
     return places, medians
@@ -109,7 +115,7 @@ def _confusions(report: Report) -> Picture | None:
     found = report.overall.confusions
     if not found:
         return None
-    picture, panels = _canvas(report, "Labelled and judged", [2.6 + 0.5 * len(each.classes) for each in found.values()], 5.4)
+    picture, panels = _canvas(report, "Labelled and judged", [2.2 + 0.5 * len(each.classes) for each in found.values()], 5.4)
     for axes, (name, confusion) in zip(panels, found.items(), strict=True):
         _draw_confusion(axes, TASK_TITLES[name], confusion)
     return picture
@@ -120,7 +126,7 @@ def _draw_confusion(axes: Axes, title: str, confusion: Confusion) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
-        text = f"{100 * share:.0f}" if counts[row, column] else ""
+        text = "" if not counts[row, column] else "<1" if share < _LEAST_SHOWN else f"{100 * share:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color="white" if share > _DARK else "black")
     ticks = range(len(confusion.classes))
     axes.set_xticks(ticks, confusion.classes, rotation=45 if len(ticks) > 2 else 0)  # noqa: PLR2004 - two names fit side by side
@@ -147,15 +153,16 @@ def _draw_reliability(axes: Axes, title: str, calibration: Calibration) -> None:
     n = sum(each.n for each in before.bins)
     for each in before.bins:
         axes.bar(each.low, 0.3 * each.n / n, each.high - each.low, align="edge", color=_BLUE, alpha=0.2, lw=0)
-    first = min(each.low for each in (*before.bins, *after.bins))
-    axes.set(xlabel=f"probability of the likeliest (bars: faces, n = {n:,})", ylabel="share that it is right of", title=title)
+    first = min(each.low for each in (*before.bins, *after.bins) if each.n >= _MIN_FACES)
+    axes.set(xlabel=f"probability of the likeliest (n = {n:,}; bars: where they are)", ylabel="share that it is right of", title=title)
     axes.set(xlim=(first, 1), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="upper left")
     _open(axes)
 
 
 def _points(reliability: Reliability) -> tuple[list[float], list[float]]:
-    return [each.confidence for each in reliability.bins], [each.accuracy for each in reliability.bins]
+    drawn = [each for each in reliability.bins if each.n >= _MIN_FACES]
+    return [each.confidence for each in drawn], [each.accuracy for each in drawn]
 
 
 def _sizes(report: Report) -> Picture | None:
@@ -184,7 +191,14 @@ def _draw_sizes(axes: Axes, sections: Sequence[Section], name: str, unit: int) -
     reach = unit * np.abs(np.array([[each.low for each in figures], [each.high for each in figures]]) - values / unit)
     axes.errorbar(range(len(figures)), values, reach, color=_GREEN, marker="o", capsize=4, lw=1.5)
     for place, value in enumerate(values):
-        axes.annotate(f"{value:.1f}", (place, value), xytext=(8, 4), textcoords="offset points", fontsize=9)
+        axes.annotate(
+            f"{value:.1f}",
+            (place, value),
+            xytext=(8, 4),
+            textcoords="offset points",
+            fontsize=9,
+            bbox={"fc": "white", "ec": "none", "pad": 0.5},
+        )
     axes.set_xticks(range(len(figures)), [section.name for section in sections])
     axes.margins(x=0.15, y=0.2)
     _open(axes)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Temperatures:
+class GivenTemperatures:
     """Of the two heads; None: fitted on the faces that are evaluated."""
 
     age: float | None = None
@@ -52,7 +52,7 @@ def evaluate(
     subject: Subject,
     *,
     sizes_px: Sequence[int] = SIZES_PX,
-    temperatures: Temperatures | None = None,
+    temperatures: GivenTemperatures | None = None,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Return the report of a model on labelled faces; the order of the faces does not matter.
@@ -73,7 +73,7 @@ def evaluate(
     faces = faces.take(np.argsort(faces.keys))
     judged = _judged(model, faces, AS_IT_IS_PX, on_batch)
     overall = section("all", judged)
-    small = {size: _judged(model, faces, size, on_batch) for size in sizes_px if size < AS_IT_IS_PX}
+    small = {size: _judged(model, faces, size, on_batch) for size in _small(sizes_px)}
     at_sizes = (section(str(size), small.get(size, judged)) for size in sizes_px)
     return Report(
         model=model.name,
@@ -89,9 +89,18 @@ def evaluate(
         by_group=_by_group(judged),
         by_age=_by_age(judged),
         by_size=tuple(at_sizes),
-        calibrations=_calibrations(judged, temperatures or Temperatures()),
+        calibrations=_calibrations(judged, temperatures or GivenTemperatures()),
         density=density(judged),
     )
+
+
+def rounds(sizes_px: Sequence[int]) -> int:
+    """Return how many times each face is judged."""
+    return 1 + len(_small(sizes_px))
+
+
+def _small(sizes_px: Sequence[int]) -> list[int]:
+    return [size for size in sizes_px if size < AS_IT_IS_PX]
 
 
 def _judged(model: Model, faces: Faces, size_px: int, on_batch: Callable[[int], None]) -> Judged:
@@ -118,7 +127,7 @@ def _by_age(judged: Judged) -> tuple[Section, ...]:
     return sections(judged, {name: band == number for number, name in enumerate(NINE.names)})
 
 
-def _calibrations(judged: Judged, temperatures: Temperatures) -> dict[str, Calibration]:
+def _calibrations(judged: Judged, temperatures: GivenTemperatures) -> dict[str, Calibration]:
     known = {task.name: task.known() for task in judged.tasks}
     given = {name: temperatures.age if task.of_age else temperatures.gender for name, task in known.items()}
     return {
