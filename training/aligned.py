@@ -23,7 +23,9 @@ from training.prepared import CanvasFile, Prepared, alone, load, part_path, save
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from pipeline.ports import Detector
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from training.framing import Framing
 
 _VERSION = 1
-"""Of everything here that decides what canvases look like: another one prepares anew."""
+"""Of everything in training/ that decides what canvases look like, framing.py included: another one prepares anew."""
 
 
 class _Done(NamedTuple):
@@ -65,7 +67,7 @@ def prepare(dataset: Dataset, cache: Path, console: Console, *, detector: Detect
     """
     cv2.setNumThreads(1)  # the pictures are too small for more
     detector = detector or make_detector(load_settings(), lambda line: console.print(escape(line), soft_wrap=True))
-    what = f"{_VERSION} {CROP_RECIPE} {CANVAS_SIDE_PX} {detector.name} {dataset.framing} {dataset.content}"
+    what = f"{_VERSION} {CROP_RECIPE} {CANVAS_SIDE_PX} {detector.name} {dataset.content}"
     stem = cache / f"{dataset.name}-{sha256(what.encode()).hexdigest()[:12]}"
     try:
         with alone(stem):
@@ -113,7 +115,7 @@ def _shown(dataset: Dataset, console: Console) -> Iterator[LabelledPicture]:
         yield from progress.track(dataset.pictures(), total=len(dataset), description=f"aligning {dataset.name}")
 
 
-def _columns(name: str, done: list[_Done]) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+def _columns(name: str, done: list[_Done]) -> dict[str, NDArray[Any]]:
     """Return everything of the faces but their canvases, by the names of `Prepared` and `Faces`."""
     labels = [one.picture.label for one in done]
     return {

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from pipeline.adapters.detectors import make_detector
+from pipeline.settings import load_settings
 from pipeline.stages.align import align
 from tests.training.albums import BrightDetector, encoded, picture, write_table, write_zip
 from training.aligned import canvas_of, prepare
@@ -246,6 +248,16 @@ def test_a_face_is_found_where_it_is_in_pictures_of_any_size(side: int) -> None:
     place = locate(picture(0, side, box), TIGHT, BrightDetector())
     assert place.found
     assert place.xyxy == pytest.approx(np.array(box), abs=side / 100)
+
+
+@pytest.mark.parametrize("size_wh", [(30_000, 16), (16, 30_000)])
+@pytest.mark.parametrize("detector", ["bright", "mtcnn"])
+def test_a_picture_of_any_shape_gives_a_canvas_or_is_refused(size_wh: tuple[int, int], detector: str) -> None:
+    rgb = np.full((size_wh[1], size_wh[0], 3), 30, np.uint8)
+    finder = BrightDetector() if detector == "bright" else make_detector(load_settings(detector="mtcnn"), print)
+    assert canvas_of(rgb, TIGHT, finder)[0].shape == (CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3)
+    with pytest.raises(UnusableError, match="no face found"):
+        canvas_of(rgb, CENTRED, finder)
 
 
 def test_a_face_that_reaches_the_border_is_seen_with_the_border_repeated() -> None:
