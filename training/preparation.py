@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.types import AGE_BANDS
-from training.faces import FEMALE, MALE, UNKNOWN_GENDER
+from training.faces import ANY_AGE, FEMALE, MALE, UNKNOWN_GENDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +62,11 @@ def split_table(faces: Faces, parts: Split) -> Table:
 def _strata(faces: Faces) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield the name of each age band, gender and group that is there, and who (n,) belongs to it."""
     yield "all", np.ones(len(faces), np.bool_)
-    band = np.searchsorted(_BAND_STARTS, faces.age_low, side="right") - 1
-    for place, name in enumerate(AGE_BANDS):
+    known = (faces.age_low != ANY_AGE[0]) | (faces.age_high != ANY_AGE[1])
+    band = np.where(known, np.searchsorted(_BAND_STARTS, faces.age_low, side="right") - 1, len(AGE_BANDS))
+    for place, name in enumerate((*(f"{years} years" for years in AGE_BANDS), "age not known")):
         if (band == place).any():
-            yield f"{name} years", band == place
+            yield name, band == place
     for gender, name in _GENDERS.items():
         if (faces.gender == gender).any():
             yield name, faces.gender == gender

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.training.albums import encoded, picture, write_table, write_zip
+from tests.training.drawn import drawn_faces
 from training.aligned import prepare
 from training.commands import prepare as command
 from training.datasets import open_dataset
-from training.split import split
+from training.faces import UNKNOWN_GENDER
+from training.preparation import split_table
+from training.split import Split, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +64,23 @@ def test_it_says_what_is_in_a_data_set_and_how_it_is_split(root: Path) -> None:
               for name, age in (("3-9 years", 5), ("20-29 years", 25))}  # fmt: skip
     assert {name: list(map(int, rows[name])) for name in by_age} == by_age
     assert parts.digest(faces) in said
+
+
+def test_ages_and_genders_that_are_not_known_have_rows_of_their_own() -> None:
+    drawn = drawn_faces(30)
+    unknown = np.arange(30) < 12
+    faces = replace(
+        drawn,
+        age_low=np.where(unknown, 0, drawn.age_low),
+        age_high=np.where(unknown, 100, drawn.age_high),
+        gender=np.where(unknown, UNKNOWN_GENDER, drawn.gender),
+    )
+    table = split_table(faces, Split(train=np.arange(20), validation=np.arange(20, 30), dropped=np.arange(0)))
+    names, train, validation, dropped = ([*column.cells] for column in table.columns)
+    shown = dict(zip(names, zip(train, validation, dropped, strict=True), strict=True))
+    assert shown["age not known"] == shown["gender not known"] == ("12", "0", "0")
+    years = [row for name, row in shown.items() if str(name).endswith(" years")]
+    assert [sum(int(str(cell)) for cell in column) for column in zip(*years, strict=True)] == [8, 10, 0]
 
 
 def test_all_names_are_named_where_they_are_asked_for(root: Path) -> None:
