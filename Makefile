@@ -1,16 +1,21 @@
 # The shop: what a new user, a developer and CI call. `make` lists it.
 
 PYTHON ?= python3
-UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
+UV ?= $(BIN)/uv
 STAMP := $(VENV)/.installed
+TRAIN_VENV := .venv-train
+TRAIN_BIN := $(TRAIN_VENV)/bin
+TRAIN_STAMP := $(TRAIN_VENV)/.installed
+RECIPE ?= default
+DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test servers bench check lock wheel clean
+.PHONY: help install demo test servers bench check install-train train test-train lock wheel clean
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -44,9 +49,28 @@ check: install ## lint, format, types, layers, unit tests: under two minutes
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit
 
-lock: ## resolve the dependencies again, hashed and without an address
+install-train: $(TRAIN_STAMP) ## make .venv-train, with torch, for what trains the models (a download of 2 GB)
+
+$(TRAIN_STAMP): requirements-train.lock $(STAMP)
+	$(PYTHON) -m venv --without-pip $(TRAIN_VENV)
+	$(UV) pip install --quiet --python $(TRAIN_BIN)/python --require-hashes --no-deps -r requirements-train.lock
+	$(UV) pip install --quiet --python $(TRAIN_BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+train: install-train ## from labelled faces to a model with its card, RECIPE=default DATA=../data (hours; docs/training.md)
+	$(TRAIN_BIN)/headcount-train train $(RECIPE) --data $(DATA)
+	$(TRAIN_BIN)/headcount-train release $(RECIPE) --data $(DATA)
+
+test-train: install-train ## types and tests of training/
+	$(TRAIN_BIN)/mypy training tests/training/*.py
+	OMP_NUM_THREADS=1 $(TRAIN_BIN)/python -m pytest --confcutdir=tests/training tests/training $(PYTEST_OPTIONS)
+
+lock: install ## resolve the dependencies again, hashed and without an address
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --extra demo --extra openvino --group dev --output-file requirements.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --extra train --extra openvino --group dev --constraint requirements.lock --no-emit-package triton \
+	  --output-file requirements-train.lock pyproject.toml # torch needs triton for torch.compile on GPUs only, and it is 1 GB
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-deps --output-file services/stack/triton.lock services/stack/triton.in
 
@@ -54,5 +78,5 @@ wheel: install ## build dist/headcount-*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove what make has made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRAIN_VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

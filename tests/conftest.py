@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.postgres import DatabaseServer
 
 pytest_plugins = ["tests.servers.fixtures"]
+collect_ignore = ["training"]  # needs torch: make test-train
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())  # what is logged is shown where a test fails
 
 

@@ -29,7 +29,7 @@ def test_no_tracked_text_names_a_machine_or_a_registry() -> None:
     assert not found
 
 
-@pytest.mark.parametrize(("lock", "least"), [("requirements.lock", 30), ("services/stack/triton.lock", 6)])
+@pytest.mark.parametrize(("lock", "least"), [("requirements.lock", 30), ("requirements-train.lock", 60), ("services/stack/triton.lock", 6)])
 def test_every_locked_package_has_a_version_and_a_hash(lock: str, least: int) -> None:
     entries = re.split(r"\n(?=[a-z0-9])", (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", ""))
     assert len(entries) >= least
@@ -37,7 +37,22 @@ def test_every_locked_package_has_a_version_and_a_hash(lock: str, least: int) ->
 
 
 def test_the_lock_holds_each_dependency_that_is_asked_for() -> None:
-    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE))
     asked = set(re.findall(r'^  "([\w.-]+)[><=]', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE))
     assert asked
-    assert asked <= locked
+    assert asked <= names_in(ROOT / "requirements.lock")
+
+
+def test_what_trains_has_the_same_versions_and_torch() -> None:
+    (extra,) = re.findall(r"^train = \[(.*)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    serving, training = (versions_in(ROOT / lock) for lock in ("requirements.lock", "requirements-train.lock"))
+    assert set(re.findall(r'"([\w-]+)', extra)) <= {name for name, _ in training}
+    shared = {name for name, _ in serving} & {name for name, _ in training}
+    assert {each for each in serving if each[0] in shared} == {each for each in training if each[0] in shared}
+
+
+def names_in(lock: Path) -> set[str]:
+    return {name for name, _ in versions_in(lock)}
+
+
+def versions_in(lock: Path) -> set[tuple[str, str]]:
+    return set(re.findall(r"^([\w.-]+)==([\w.+-]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("pipeline", "services", "training")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,14 @@ def test_what_the_stack_is_fetched_and_laid_out_by_is_inside(names: set[str], na
 
 
 def test_every_module_is_inside_and_typed(names: set[str]) -> None:
-    modules = {path.relative_to(ROOT).as_posix() for package in ("pipeline", "services") for path in (ROOT / package).rglob("*.py")}
-    assert modules | {"pipeline/py.typed", "services/py.typed"} <= names
+    modules = {path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert modules | {f"{package}/py.typed" for package in PACKAGES} <= names
+
+
+def test_the_recipes_are_inside(names: set[str]) -> None:
+    recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training/recipes").glob("*.toml")}
+    assert recipes
+    assert recipes <= names
 
 
 def test_licences_are_inside_and_tests_are_not(names: set[str]) -> None:
