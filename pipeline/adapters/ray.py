@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Begin: TypeAlias = "Callable[[threading.Event, Vitals], None]"  # works until the event is set
 
 _OBJECT_STORE_BYTES = 80 * 2**20  # hardly more than Ray's least: only words pass
-_STARTS = 3  # Ray gives its node 30 s to come up, which is not for us to set; on a busy machine that is too little, now and then
+_STARTS = 3  # a raylet gives up after 15 s without a word of its agents: github.com/ray-project/ray/issues/65983
 _PROBE_S = 2.0
 _JOIN_S = 10.0
 _GONE_S = 5.0  # workers of a Ray that was shut down end by themselves, soon

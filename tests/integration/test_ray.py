@@ -27,6 +27,8 @@ from tests.integration.ray_work import begin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning")  # of a node that Ray has given up
+
 PATIENCE_S = 90.0
 ANSWER_S = 2.0
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}  # as /proc/net has them
@@ -45,6 +47,7 @@ def crew(data_dir: Path) -> Iterator[RayCrew]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_ADDRESS", "127.0.0.1:1")
         with RayCrew(begin, address=None, data_dir=data_dir, workers=2) as crew:
+            gc.collect()  # what was given up is told here, or after tests that know nothing of it
             yield crew
 
 
@@ -212,7 +215,6 @@ def test_a_lost_cluster_is_noticed_and_built_anew(crew: RayCrew, part: str) -> N
     heard(crew, "good")
 
 
-@pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning")  # Ray's own, of the node that it gave up
 def test_a_ray_that_does_not_come_up_in_time_is_ended_and_begun_anew(crew: RayCrew) -> None:
     stopped: list[psutil.Process] = []
 
@@ -227,13 +229,29 @@ def test_a_ray_that_does_not_come_up_in_time_is_ended_and_begun_anew(crew: RayCr
         watched = beside.submit(stop_the_first_raylet)
         crew.rebuild()
         watched.result()
-    gc.collect()
+    gc.collect()  # as above
     gone, _ = psutil.wait_procs(stopped, timeout=PATIENCE_S)
     assert gone == stopped
     running = [child.name() for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
     assert len([name for name in running if name.startswith(("raylet", "gcs_server"))]) == 2
     crew.start("good")
     heard(crew, "good")
+
+
+def test_what_this_process_has_begun_is_ended_and_nobody_elses(tmp_path: Path) -> None:
+    with RayFolder(tmp_path) as folder:
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-c", "import time; time.sleep(600)", f"--session-dir={folder.path}/session_today_{process}/x"]
+            )
+            for process in (os.getpid(), os.getppid())
+        ]
+        ours, foreign = begun
+        folder.end_processes()
+        assert ours.wait(PATIENCE_S) == -signal.SIGKILL
+        assert foreign.poll() is None
+        foreign.kill()
+        foreign.wait()
 
 
 def test_the_folder_of_a_process_that_is_gone_is_swept(data_dir: Path) -> None:
