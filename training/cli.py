@@ -8,10 +8,11 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError
-from training.commands import evaluate, export, prepare
+from training.commands import card, compare, evaluate, export, prepare, release, train
 from training.errors import TrainingError
 
 _USAGE, _INTERRUPTED = 2, 130  # exit codes
+_EXTRA = {"matplotlib", "onnxscript", "PIL", "torch"}
 
 app = typer.Typer(
     name="headcount-train",
@@ -23,8 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog="Example: headcount-train prepare fairface data/fairface")(prepare.prepare)
+app.command(epilog="Example: headcount-train train default --data data")(train.train)
 app.command(epilog="Example: headcount-train export default")(export.export)
 app.command(epilog="Example: headcount-train evaluate triton_models/face_attributes fairface --out out/evaluation")(evaluate.evaluate)
+app.command(epilog="Example: headcount-train release default --on fairface --on utkface")(release.release)
+app.command(epilog="Example: headcount-train card face_attributes")(card.card)
+app.command(epilog="Example: headcount-train compare")(compare.compare)
 
 
 @app.callback()
@@ -41,6 +46,10 @@ def main() -> None:
         complaint = "interrupted; the same command goes on where it was"
     except TrainingError as error:
         complaint, code = str(error), _USAGE
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        complaint, code = f"the package {error.name} is missing: install headcount[train], in a checkout by make install-train", _USAGE
     except HeadcountError as error:
         complaint, code = str(error), error.exit_code
     except TyperException as error:

@@ -1,0 +1,94 @@
+"""From 200 labelled pictures to a model that the product loads, by the commands that a user types."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+from tests.training.drawn import band_of, draw
+from training.loop import LOG
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+GENDERS = ("female", "male")
+
+
+def write_drawn(folder: Path, count: int) -> None:
+    """Write drawn faces as FairFace's folder."""
+    folder.mkdir(parents=True)
+    dice = np.random.default_rng(0)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as table:
+        rows = csv.writer(table)
+        rows.writerow(("file", "age_group", "gender", "race"))
+        for number in range(count):
+            gender, age = int(dice.integers(0, 2)), int(dice.integers(0, 90))
+            low, high = band_of(age)
+            rows.writerow((f"{number}.png", f"{low}-{high}" if high < 100 else "70+", GENDERS[gender], "White"))
+            cv2.imwrite(str(folder / f"{number}.png"), draw(gender, age, dice, side=176)[..., ::-1])
+
+
+def write_real(folder: Path, count: int) -> None:
+    """Put a part of the real table beside the real pictures."""
+    folder.mkdir(parents=True)
+    source = SHARED / "fairface"
+    lines = (source / "labels.csv").read_text(encoding="utf-8").splitlines()[: count + 1]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for archive in source.glob("*.zip"):
+        (folder / archive.name).symlink_to(archive)
+
+
+@pytest.fixture(params=[write_drawn, write_real], ids=["drawn", "real"])
+def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param is write_real and not SHARED.exists():
+        pytest.skip("FairFace is not beside this repository (../shared/data)")
+    request.param(tmp_path / "data" / "fairface", 200)
+    return tmp_path / "data"
+
+
+def command(folder: Path, *words: str, code: int = 0) -> str:
+    """Run headcount-train in a folder; return what it said."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"}
+    call = [sys.executable, "-c", "from training.cli import main; main()", *words]
+    ended = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+@pytest.mark.timeout(300)
+def test_pictures_become_a_model_that_is_served_and_measured(data: Path) -> None:
+    folder = data.parent
+    said = command(folder, "train", "smoke", "--data", "data", "--workers", "0")
+    assert "0 of 3 epochs are done" in said
+    assert "epoch 3 of 3, 48 px: bands" in said
+    assert len((folder / "out" / "training" / "smoke" / LOG).read_text(encoding="utf-8").splitlines()) == 3
+    assert "3 of 3 epochs are done" in command(folder, "train", "smoke", "--workers", "0")
+    assert "triton_models/smoke/1/model.onnx" in command(folder, "export", "smoke")
+    session = onnxruntime.InferenceSession(str(folder / "triton_models" / "smoke" / "1" / "model.onnx"), providers=["CPUExecutionProvider"])
+    ages, genders = session.run(["age_probs", "gender_probs"], {"face": np.zeros((3, 112, 112, 3), np.uint8)})
+    assert (ages.shape, genders.shape) == ((3, 101), (3, 2))
+    said = command(folder, "evaluate", "triton_models/smoke", "fairface", "--part", "all", "--sizes", "112,32", "--out", "evaluation")
+    assert "gender" in said
+    assert {path.suffix for path in (folder / "evaluation").iterdir()} >= {".json", ".md", ".png"}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["train", "nonsense"], "there is no recipe nonsense"),
+        (["train", "smoke", "--data", "nowhere"], "there is no folder nowhere/fairface with fairface in it"),
+        (["train", "smoke", "--device", "cuda"], "torch sees no GPU here"),
+        (["export", "smoke"], "holds no training; train smoke first"),
+        (["train"], "Missing argument 'RECIPE'"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, words: list[str], complaint: str) -> None:
+    said = command(tmp_path, *words, code=2)
+    assert complaint in said
+    assert len(said.splitlines()) == 1
