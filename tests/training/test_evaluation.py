@@ -15,7 +15,7 @@ from tests.training.onnx_models import write_model
 from tests.training.painted import labelled, paint, painted_model
 from training.errors import TrainingError
 from training.evaluation.model import open_model
-from training.evaluation.plots import plots
+from training.evaluation.plots import plots, save_plots
 from training.evaluation.report import load_report
 from training.evaluation.run import GivenTemperatures, Subject, evaluate, rounds
 from training.evaluation.tables import grids
@@ -145,6 +145,14 @@ def test_of_few_faces_nothing_is_claimed() -> None:
     assert not found.overall.figures
     assert "Of 29 faces, fewer than 30, no figure is claimed." in grids(found)[0].note
     assert list(plots(found)) == ["ages.png"]
+
+
+def test_a_curve_without_points_is_drawn_all_the_same(tmp_path: Path) -> None:
+    """Thirty faces in as many probabilities: no bin holds enough of them."""
+    faces = labelled(paint([0] * 30, [*range(130, 250, 4)]), gender=[1] * 30)
+    found = evaluate(painted_model(), on(faces), sizes_px=(112,))
+    assert max(each.n for each in found.calibrations["gender"].before.bins) < 10
+    assert [path.name for path in save_plots(found, tmp_path)] == ["confusion.png", "reliability.png"]
 
 
 def test_given_temperatures_are_of_their_heads() -> None:

@@ -49,12 +49,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     opened = open_model(model)
     subject = _subject(dataset, root or data / dataset, part, training_dir)
     report = _evaluated(opened, subject, sizes_px, temperatures)
+    written = () if out is None else write(report, out)
     console = Console(highlight=False)
     for grid in grids(report):
         console.print(grid.rich(), "")
-    if out is not None:
-        for path in write(report, out):
-            console.print(escape(str(path)), soft_wrap=True)
+    for path in written:
+        console.print(escape(str(path)), soft_wrap=True)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -153,10 +153,10 @@ def _draw_reliability(axes: Axes, title: str, calibration: Calibration) -> None:
     n = sum(each.n for each in before.bins)
     for each in before.bins:
         axes.bar(each.low, 0.3 * each.n / n, each.high - each.low, align="edge", color=_BLUE, alpha=0.2, lw=0)
-    first = min(each.low for each in (*before.bins, *after.bins) if each.n >= _MIN_FACES)
+    first = min((each.low for each in (*before.bins, *after.bins) if each.n >= _MIN_FACES), default=0.0)
     axes.set(xlabel=f"probability of the likeliest (n = {n:,}; bars: where they are)", ylabel="share that it is right of", title=title)
     axes.set(xlim=(first, 1), ylim=(0, 1.02))
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.3))  # above the bars
     _open(axes)
 
 
@@ -190,15 +190,9 @@ def _draw_sizes(axes: Axes, sections: Sequence[Section], name: str, unit: int) -
     values = unit * np.array([each.value for each in figures])
     reach = unit * np.abs(np.array([[each.low for each in figures], [each.high for each in figures]]) - values / unit)
     axes.errorbar(range(len(figures)), values, reach, color=_GREEN, marker="o", capsize=4, lw=1.5)
-    for place, value in enumerate(values):
-        axes.annotate(
-            f"{value:.1f}",
-            (place, value),
-            xytext=(8, 4),
-            textcoords="offset points",
-            fontsize=9,
-            bbox={"fc": "white", "ec": "none", "pad": 0.5},
-        )
+    for place, (value, following) in enumerate(zip(values, [*values[1:], 0], strict=True)):
+        beside = (8, -13) if following > value else (8, 4)  # off the line
+        axes.annotate(f"{value:.1f}", (place, value), xytext=beside, textcoords="offset points", fontsize=9)
     axes.set_xticks(range(len(figures)), [section.name for section in sections])
     axes.margins(x=0.15, y=0.2)
     _open(axes)

@@ -23,14 +23,14 @@ TASK_TITLES = {"gender": "Gender", "groups": "Nine age groups", "adience": "Adie
 _COLUMNS = {
     "age_mae": "MAE",
     "age_bias": "bias",
-    "groups_accuracy": "9 groups %",
-    "groups_one_off": "one-off %",
-    "groups_ece": "ECE %",
-    "adience_accuracy": "8 bands %",
-    "adience_one_off": "one-off (8) %",
-    "gender_accuracy": "gender %",
-    "gender_accuracy_adults": "18+ %",
-    "gender_ece": "ECE (gender) %",
+    "groups_accuracy": "9 groups",
+    "groups_one_off": "one-off",
+    "groups_ece": "their ECE",
+    "adience_accuracy": "8 bands",
+    "adience_one_off": "one-off",
+    "gender_accuracy": "gender",
+    "gender_accuracy_adults": "18+",
+    "gender_ece": "its ECE",
 }
 """Of the tables of subsets."""
 _HALVES_NOTE = f"±: half of the 95% interval. {ABSENT}: not known, or fewer than {MIN_FACES} faces, of which no figure is claimed."
@@ -47,7 +47,14 @@ class Grid:
 
     def rich(self) -> Table:
         """Return it for the terminal."""
-        table = Table(title=escape(self.title), caption=escape(self.note) or None, title_justify="left", caption_justify="left", box=None)
+        table = Table(
+            title=escape(self.title),
+            caption=escape(self.note) or None,
+            title_justify="left",
+            caption_justify="left",
+            box=None,
+            pad_edge=False,
+        )
         for number, name in enumerate(self.header):
             table.add_column(escape(name), justify="right" if number else "left", no_wrap=not number)
         for row in self.rows:
@@ -89,7 +96,12 @@ def _subsets(title: str, sections: Sequence[Section], left_out: str) -> Grid:
     """Return one row for each section; `left_out` is a figure that means nothing where all faces are of one class."""
     names = [name for name in _COLUMNS if name != left_out and any(name in section.figures for section in sections)]
     rows = tuple((section.name, str(section.n), *(_with_half(name, section.figures.get(name)) for name in names)) for section in sections)
-    return Grid(title=title, header=("", "faces", *(_COLUMNS[name] for name in names)), rows=rows, note=_HALVES_NOTE)
+    return Grid(
+        title=title,
+        header=("", "faces", *(_COLUMNS[name] for name in names)),
+        rows=rows,
+        note=f"In years (MAE, bias) and %. {_HALVES_NOTE}",
+    )
 
 
 def _confusion(title: str, confusion: Confusion) -> Grid:
