@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.errors import HeadcountError
-from training.commands import card, compare, evaluate, export, prepare, release, train
+from training.commands import card, compare, evaluate, export, prepare, release, train, visits
 from training.errors import TrainingError
 
 _USAGE, _INTERRUPTED = 2, 130  # exit codes
@@ -30,6 +30,7 @@ app.command(epilog="Example: headcount-train evaluate triton_models/face_attribu
 app.command(epilog="Example: headcount-train release default --on fairface --on utkface")(release.release)
 app.command(epilog="Example: headcount-train card face_attributes")(card.card)
 app.command(epilog="Example: headcount-train compare")(compare.compare)
+app.command(epilog="Example: headcount-train visits tests/e2e/truth/arcade.json arcade.mp4")(visits.visits)
 
 
 @app.callback()

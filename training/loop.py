@@ -170,7 +170,7 @@ class Training:
     def _identity(self) -> str:
         """Return what a checkpoint must have in common with a training that goes on from it."""
         parts: Sequence[object] = (
-            self._recipe.model_dump_json(exclude={"summary", "departs", "licence", "flip", "half"}),
+            self._recipe.model_dump_json(exclude={"summary", "departs", "failures", "licence", "flip", "half"}),
             len(self._train),
         )
         return " ".join(str(part) for part in parts)

@@ -48,6 +48,7 @@ class Recipe(_Part):
     data: Annotated[list[str], Field(min_length=1)]  # names of training.datasets
     licence: str  # of the weights
     departs: str = ""  # where it differs from what the literature says
+    failures: list[str] = []  # known ones that no figure shows, for the card
     start: str = ""  # a recipe whose weights it begins with
     seed: int = 1
     batch: Annotated[int, Field(ge=2)] = 128

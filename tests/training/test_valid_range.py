@@ -1,0 +1,68 @@
+"""What the figures say about where a model may be relied on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from training.evaluation.intervals import Figure
+from training.evaluation.report import Report, Section
+from training.valid_range import smallest_face_px, weakest
+
+
+def section(name: str, gender: float, one_off: float = 0.9) -> Section:
+    figures = {"gender_accuracy": gender, "groups_one_off": one_off}
+    return Section(
+        name=name, n=100, figures={key: Figure(value=value, low=value, high=value, n=100) for key, value in figures.items()}, confusions={}
+    )
+
+
+def report(*sizes: Section) -> Report:
+    return Report(
+        model="model:1/tight-1",
+        sha256="0" * 64,
+        crop_recipe="tight-1",
+        dataset="fairface",
+        part="validation",
+        keys_sha256="0" * 64,
+        knows_age=True,
+        knows_gender=True,
+        overall=section("all", 0.95),
+        by_gender=(),
+        by_group=(),
+        by_age=(),
+        by_size=sizes,
+        calibrations={},
+        density=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "smallest"),
+    [
+        ([("112", 0.95, 0.9), ("64", 0.94, 0.9), ("32", 0.901, 0.86), ("24", 0.89, 0.9)], 32),
+        ([("112", 0.95, 0.9), ("64", 0.94, 0.84), ("32", 0.95, 0.9)], 112),  # what comes after a loss does not count
+        ([("112", 0.95, 0.9), ("32", 0.95, 0.9), ("64", 0.95, 0.9)], 32),  # whatever their order
+    ],
+)
+def test_faces_may_be_as_small_as_little_is_lost(sizes: list[tuple[str, float, float]], smallest: int) -> None:
+    assert smallest_face_px([report(*(section(*size) for size in sizes))]) == smallest
+
+
+def test_the_strictest_report_counts() -> None:
+    good = report(section("112", 0.95), section("24", 0.95))
+    bad = report(section("112", 0.95), section("24", 0.5))
+    assert smallest_face_px([good, bad]) == 112
+    assert smallest_face_px([report()]) is None
+
+
+def test_the_weakest_of_several_is_named() -> None:
+    found = weakest([section("one", 0.9), section("other", 0.8), section("third", 0.85)], "gender_accuracy")
+    assert found is not None
+    assert (found.name, found.figure.value) == ("other", 0.8)
+
+
+def test_of_one_nothing_is_the_weakest() -> None:
+    few = replace(section("few", 0.1), figures={})
+    assert weakest([section("one", 0.9), few], "gender_accuracy") is None

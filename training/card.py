@@ -1,0 +1,149 @@
+"""A model's card: written from its recipe, from what its file says of itself, and from the reports beside it, and from nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+
+from training.credits import credit_lines
+from training.errors import TrainingError
+from training.figures_table import NOTE, figures_table
+from training.recipe import load_recipe
+from training.released import read_released
+from training.valid_range import MAY_LOSE, smallest_face_px, weakest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from training.evaluation.report import Report
+    from training.provenance import Provenance
+    from training.recipe import Recipe
+    from training.released import Released
+
+CARD = "CARD.md"
+_DATASETS = {"fairface": "FairFace", "utkface": "UTKFace", "adience": "Adience", "appa_real": "APPA-REAL", "imdb_wiki": "IMDB-WIKI"}
+_GOLDEN = "`golden.png` is the crop of NASA's portrait of Eileen Collins (public domain), `golden.json` what the model says of it."
+_GROUPS, _AGES = "race label", "age"
+
+
+def write_card(folder: Path) -> Path:
+    """Write a model's card; return its file.
+
+    Raises:
+        TrainingError: As `card`; or a report is of another network.
+    """
+    path = folder / CARD
+    path.write_text(card(read_released(folder)), encoding="utf-8")
+    return path
+
+
+def card(model: Released) -> str:
+    """Return the card as Markdown.
+
+    Raises:
+        TrainingError: The file does not say how it was made, or nothing has measured it.
+    """
+    if model.provenance is None:
+        raise TrainingError(f"{model.path} does not say how it was made; only what headcount-train export has written has such a card")
+    if not model.reports:
+        raise TrainingError(f"there is no report beside {model.path}; evaluate it first (headcount-train release does)")
+    recipe = load_recipe(model.provenance.recipe)
+    parts = [
+        f"# {model.name}, version {model.version}\n\n{recipe.summary}\n\n{_facts(model, model.provenance, recipe)}",
+        "## Meant for\n" + _meant_for(model.reports),
+        "## Data\n" + "\n".join(credit_lines(recipe.data)) + "\n\nAligned by the serving path's own detector and `align` stage.",
+        "## Training\n" + _training(model.provenance, recipe),
+        *(_measured(report, recipe) for report in model.reports),
+        "## Valid range and known failures\n" + "\n".join(_limits(model.reports, recipe)),
+        f"## Golden picture\n{_GOLDEN}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(model: Released, made: Provenance, recipe: Recipe) -> str:
+    network = onnx.load(model.path)
+    weights = sum(_count(tensor) for tensor in network.graph.initializer)
+    rows = {
+        "weights": f"`{model.version}/model.onnx`, {model.size:,} bytes, SHA-256 `{model.sha256}`",
+        "licence": f"{made.licence}; credit: below and in NOTICE",
+        "network": f"`{recipe.network}`, {weights / 1e6:.2f} M weights stored as {'float16' if made.half else 'float32'}, "
+        f"ONNX opset {network.opset_import[0].version}" + ("; averages the face and its mirror image" if made.flip else ""),
+        "contract": "[`../README.md`](../README.md); estimate of age = sum of p x years",
+        "crop recipe": f"`{made.crop_recipe}` ([docs/models.md](../../docs/models.md))",
+        "recipe": f"[`{made.recipe}`](../../training/recipes/{made.recipe}.toml), seed {made.seed}: `make train RECIPE={made.recipe}`",
+        "trained": f"{made.epochs} of {made.epochs_planned} epochs, {made.cpu_hours:.1f} hours of processor time",
+        "temperatures": f"age {made.age_temperature:.2f}, gender {made.gender_temperature:.2f}, fitted on validation faces, in the graph",
+    }
+    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+
+
+def _count(tensor: onnx.TensorProto) -> int:
+    size = 1
+    for side in tensor.dims:
+        size *= side
+    return size if tensor.data_type in {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16} else 0
+
+
+def _meant_for(reports: tuple[Report, ...]) -> str:
+    silent = [head for head, known in (("Age", reports[0].knows_age), ("Gender", reports[0].knows_gender)) if not known]
+    left_out = "".join(f" {head} is not estimated by this model: its probabilities are even." for head in silent)
+    return (
+        "Counts and distributions over many visits: how an audience divides into age bands and genders. Both are *apparent*: what a face\n"
+        "looks like to annotators, not who somebody is. Not meant for decisions about a person, for checking anybody's age, or for\n"
+        f"telling people apart.{left_out}"
+    )
+
+
+def _training(made: Provenance, recipe: Recipe) -> str:
+    stages = ", ".join(f"{stage.epochs} epochs at {stage.side_px} pixels" for stage in recipe.stages)
+    lines = [
+        f"Planned: {stages}; batch {recipe.batch}, bf16; matrices by Muon, the rest by AdamW; weights averaged ({recipe.average}).",
+        "Faces are turned, moved, scaled, mirrored, and damaged as cameras do it (light, motion, distance, compression, noise, cover).",
+    ]
+    if made.epochs < made.epochs_planned:
+        lines.append(f"**It was ended early**, after {made.epochs} of {made.epochs_planned} epochs.")
+    if recipe.start:
+        lines.append(f"It began with the weights of the recipe `{recipe.start}`.")
+    if recipe.departs:
+        lines.append(f"Other than in the literature: {recipe.departs}.")
+    return "\n".join(lines)
+
+
+def _measured(report: Report, recipe: Recipe) -> str:
+    part = "The validation part, which no recipe trains on" if report.part == "validation" else "All of it"
+    stranger = "" if report.dataset in recipe.data else " **Nothing of this data set was trained on.**"
+    file = f"evaluation/{report.dataset}.json"
+    return (
+        f"## Measured on {_DATASETS.get(report.dataset, report.dataset)}\n{part}: {report.overall.n:,} faces.{stranger}\n\n"
+        f"{figures_table(report)}\n\n{NOTE} More: [`{file}`]({file})."
+    )
+
+
+def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
+    smallest = smallest_face_px(reports)
+    if smallest is not None:
+        yield (
+            f"- Faces from {smallest} pixels of height on: down to there gender, and ages at most one group off, lose at most "
+            f"{100 * MAY_LOSE:.0f} points."
+        )
+    yield "- Frontal to half-turned faces; profiles, blurred and cut-off faces are not classified (`pipeline/stages/choose.py`)."
+    for report in reports:
+        yield from _weakest(report)
+    yield from (f"- {failure}" for failure in recipe.failures)
+    yield (
+        "- Not measured: masks, hands and phones before the face, thermal or infrared cameras, drawings. Whatever it is given, the "
+        "answer looks like an answer."
+    )
+
+
+def _weakest(report: Report) -> Iterator[str]:
+    for sections, kind in ((report.by_group, _GROUPS), (report.by_age, _AGES)):
+        for measure, title in (("gender_accuracy", "Gender"), ("groups_accuracy", "The age group")):
+            found = weakest(sections, measure)
+            if found is not None and not (kind == _GROUPS and measure == "groups_accuracy"):
+                yield (
+                    f"- {title} is least often right, by {kind}, for {found.name.replace('_', '/')}: {100 * found.figure.value:.1f}% of "
+                    f"{found.figure.n:,} faces of {_DATASETS.get(report.dataset, report.dataset)}."
+                )
