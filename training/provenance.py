@@ -43,7 +43,7 @@ def read_provenance(path: Path) -> Provenance | None:
     """
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf's own classes have no types
+    except Exception as error:  # noqa: BLE001 - protobuf's own classes have no types
         raise TrainingError(f"{path} cannot be read as ONNX ({type(error).__name__})") from None
     return _of_notes({entry.key: entry.value for entry in model.metadata_props})
 
