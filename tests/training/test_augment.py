@@ -55,7 +55,8 @@ def test_each_damage_changes_pixels_and_keeps_the_picture(kind: str, side: int) 
     dice = np.random.default_rng(3)
     for _ in range(20):
         harmed = harm(face, NOTHING.model_copy(update={kind: 1.0}), dice)
-        assert (harmed.shape, harmed.dtype) == (face.shape, np.uint8)
+        assert harmed.shape == face.shape
+        assert harmed.dtype == np.uint8
         assert not np.array_equal(harmed, face)
         assert abs(float(harmed.mean()) - float(face.mean())) < 130
 
@@ -80,5 +81,6 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
 
 def test_an_epoch_shows_no_face_twice() -> None:
     faces, recipe = drawn_faces(96), load_recipe("smoke")
-    ages = sorted(int(age) for batch in EpochBatches(faces, recipe, 0) for age in batch.targets.age_low)
+    batches = EpochBatches(faces, recipe, 0)
+    ages = sorted(int(age) for number in range(len(batches)) for age in batches[number].targets.age_low)
     assert ages == sorted(faces.age_low.tolist())

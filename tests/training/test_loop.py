@@ -132,7 +132,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_written_half_leaves_the_one_before(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, {"epoch": 1})
     with pytest.raises(TypeError):
-        checkpoint.save(tmp_path, {"epoch": (number for number in ())})
+        checkpoint.save(tmp_path, {"epoch": (number for number in range(1))})
     assert checkpoint.load(tmp_path) == {"epoch": 1}
 
 
