@@ -35,7 +35,9 @@ class FaceAttributes(Network):
 
     side_px = 112
 
-    def __init__(self, *, widths: Sequence[int] = (64, 128, 256), blocks: Sequence[int] = (2, 2, 2), stem: int = 32, dropout: float = 0.2) -> None:
+    def __init__(
+        self, *, widths: Sequence[int] = (64, 128, 256), blocks: Sequence[int] = (2, 2, 2), stem: int = 32, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.PixelUnshuffle(2), _Unit(12, stem)]
         inputs = stem
