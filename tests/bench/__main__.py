@@ -15,6 +15,7 @@ from tests.bench.gate import gate
 from tests.bench.ingest import ingest
 from tests.bench.measure import machine, table, write_json
 from tests.bench.memory import memory
+from tests.bench.models import models
 from tests.bench.pace import capacity, pace
 from tests.bench.plumbing import plumbing
 from tests.bench.processes import adopt_orphans
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 _WIDTH = 132
 _LEAST_MINUTES = 0.5  # a shorter look says nothing of growth
-_BENCHMARKS = {bench.__name__: bench for bench in (ingest, plumbing, production, tutorial, gate, memory, stores, runtimes, pace, capacity)}
+_BENCHMARKS = {
+    bench.__name__: bench for bench in (ingest, plumbing, production, tutorial, gate, memory, stores, runtimes, models, pace, capacity)
+}
 
 
 def main() -> None:
