@@ -104,11 +104,12 @@ def test_a_host_whose_clock_is_set_by_much_begins_a_new_session(clip: Path, tmp_
     refused = metered("headcount_capture_times_refused_total")
     clock = SetClock()
     place = Place(database_url="", log_path=tmp_path / "log", kept=True)
-    column = MemoryColumn(clock=clock, settings=SHORT, place=place)
+    settings = SHORT.model_copy(update={"connect_timeout_s": 5, "read_timeout_s": 5})  # a busy machine is no silent camera
+    column = MemoryColumn(clock=clock, settings=settings, place=place)
     with RtspServer(clip) as server:
         wanted = FeedOptions(sources=[f"rtsp://{server.address}/live"])
         feeding = Feeding(cast("Column", column), wanted, RunProgress(), column.notices.append)
-        feeds = register(cast("Column", column), usable_sources(wanted, SHORT)[0], wanted)
+        feeds = register(cast("Column", column), usable_sources(wanted, settings)[0], wanted)
         with feeding.running(feeds):
             wait_for(column, 3)
             clock.step = step
