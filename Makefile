@@ -69,7 +69,7 @@ lock: install ## resolve the dependencies again, hashed and without an address
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --extra demo --extra openvino --group dev --output-file requirements.lock pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra train --extra openvino --group dev --constraint requirements.lock --no-emit-package triton \
+	  --extra train --extra demo --extra openvino --group dev --constraint requirements.lock --no-emit-package triton \
 	  --output-file requirements-train.lock pyproject.toml # torch needs triton for torch.compile on GPUs only, and it is 1 GB
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-deps --output-file services/stack/triton.lock services/stack/triton.in
