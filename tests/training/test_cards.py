@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.model_config import models
+from pipeline.settings import Settings
 from training.card import CARD, card
 from training.comparison import compared, with_table
 from training.model_folder import newest_version, version_file
 from training.released import read_all, read_released
+from training.valid_range import smallest_face_px
 
-REPOSITORY = Path(__file__).parents[2] / "triton_models"
+ROOT = Path(__file__).parents[2]
+REPOSITORY = ROOT / "triton_models"
 MODELS = models(REPOSITORY)
 
 
@@ -38,6 +41,19 @@ def test_the_table_says_what_the_figures_say() -> None:
     assert page == with_table(page, compared(read_all(REPOSITORY)))
 
 
-def test_each_model_is_in_the_table_of_licences() -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_terms_stand_with_the_models_and_in_the_notice(model: str) -> None:
     page = (REPOSITORY / "README.md").read_text("utf-8")
-    assert [model for model in MODELS if f"[`{model}`]({model}/CARD.md)" not in page] == []
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| [`{model}`]({model}/CARD.md)") and line.count("|") == 4)
+    released = read_released(REPOSITORY / model)
+    assert model in (ROOT / "NOTICE").read_text("utf-8")
+    if released.provenance is not None and "research only" in released.provenance.licence:
+        assert "research only" in row
+
+
+def test_the_gate_lets_no_smaller_face_through_than_the_default_model_judges_well() -> None:
+    reports = read_released(REPOSITORY / Settings().model).reports
+    smallest = smallest_face_px(reports)
+    if smallest is None:
+        pytest.skip("the default model has no figures beside it")
+    assert Settings().crop_min_face_px >= smallest
