@@ -106,7 +106,8 @@ def store_as_half(graph: GraphProto) -> None:
 
 def _traced(served: Served) -> ModelProto:
     """Return the graph with constants folded, batch normalisation within the convolutions, and nothing of this machine in it."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a package that we do not use
+    for name in ("torch.onnx", "torch.utils.flop_counter"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # they warn of packages that we do not use
     example = torch.from_numpy(parity_crops()[:2])
     with torch.no_grad():
         names = list(served(example))
