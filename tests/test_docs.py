@@ -97,8 +97,8 @@ def test_files_that_are_named_exist(page: Path) -> None:
 def test_the_readme_is_short_and_its_commands_are_what_ci_runs() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(readme.splitlines()) <= 150
-    ci = set(re.findall(r"^make [\w-]+", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE))
-    assert ci == {"make servers", "make install", "make install-train", "make check", "make test", "make test-train", "make demo"}
+    ci = set(re.findall(r"^ *(make [\w-]+)", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE))
+    assert ci == {"make servers", "make install-train", "make check", "make test", "make test-train", "make demo"}
     assert all(command in readme for command in ci)
 
 
