@@ -38,7 +38,7 @@ class Epoch:
     side_px: int
     losses: dict[str, float]  # means over the epoch, by part
     check: Check  # of the averaged weights, on the validation faces
-    cpu_s: float  # processor time of this process, all epochs so far
+    cpu_s: float  # processor time of this process, all epochs so far, with those of the training it started from
     wall_s: float
 
 
@@ -95,7 +95,7 @@ class Training:
         return self._epoch
 
     def start_from(self, folder: Path) -> None:
-        """Begin with the averaged weights of another training.
+        """Begin with the averaged weights of another training, whose processor time is counted too.
 
         Raises:
             TrainingError: There are none, or they are another network's.
@@ -109,6 +109,7 @@ class Training:
             raise TrainingError(f"{folder} holds another network than {self._recipe.network} with these options") from None
         self.network.load_state_dict(self.averaged.module.state_dict())
         self.averaged.n_averaged.zero_()
+        self._cpu_s = state["cpu_s"]
 
     def run(self, watcher: Watcher, workers: int = 1) -> None:
         """Train until all epochs are done."""

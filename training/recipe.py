@@ -71,6 +71,20 @@ class Recipe(_Part):
         return sides[epoch]
 
 
+def lineage(name: str) -> list[Recipe]:
+    """Return a recipe after those that it starts from, the first of them first.
+
+    Raises:
+        TrainingError: As `load_recipe`; or one starts from itself.
+    """
+    found = [load_recipe(name)]
+    while found[0].start:
+        found.insert(0, load_recipe(found[0].start))
+        if found[0].name in {recipe.name for recipe in found[1:]}:
+            raise TrainingError(f"recipe {name} starts from itself: {' < '.join(recipe.name for recipe in found)}")
+    return found
+
+
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with the project."""
     return sorted(path.name.removesuffix(".toml") for path in files("training.recipes").iterdir() if path.name.endswith(".toml"))

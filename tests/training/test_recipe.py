@@ -10,7 +10,7 @@ import pytest
 from training.errors import TrainingError
 from training.networks import open_network
 from training.optimizers import schedule
-from training.recipe import Optimizer, load_recipe, recipe_names
+from training.recipe import Optimizer, lineage, load_recipe, recipe_names
 
 SMOKE = Path(__file__).parents[2] / "training" / "recipes" / "smoke.toml"
 
@@ -47,6 +47,17 @@ def test_what_a_recipe_may_not_say_is_one_line(tmp_path: Path, change: tuple[str
 def test_a_recipe_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(TrainingError, match=r"no recipe nonsense; there are .*default.*smoke"):
         load_recipe("nonsense")
+
+
+def test_a_recipe_comes_after_those_that_it_starts_from_and_never_after_itself(tmp_path: Path) -> None:
+    mine, more = tmp_path / "mine.toml", tmp_path / "more.toml"
+    content = SMOKE.read_text(encoding="utf-8")
+    mine.write_text(f'start = "smoke"\n{content}', encoding="utf-8")
+    more.write_text(f'start = "{mine}"\n{content}', encoding="utf-8")
+    assert [recipe.name for recipe in lineage(str(more))] == ["smoke", "mine", "more"]
+    mine.write_text(f'start = "{more}"\n{content}', encoding="utf-8")
+    with pytest.raises(TrainingError, match="starts from itself: more < mine < more"):
+        lineage(str(more))
 
 
 def test_unknown_networks_and_options_are_refused() -> None:

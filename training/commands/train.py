@@ -13,6 +13,8 @@ from training.errors import TrainingError
 from training.options import TRAINING_DATA, TRAINING_DIR, RecipeName, TrainingData, TrainingDir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from training.loop import Epoch
     from training.recipe import Recipe
 
@@ -25,28 +27,34 @@ def train(
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches; 0: this one does.")] = 1,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Of the arithmetic on processors; 0: as many as there are.")] = 0,
 ) -> None:
-    """Train a recipe; a training that was interrupted goes on from its last whole epoch."""
+    """Train a recipe, after the one that it starts from; a training that was interrupted goes on from its last whole epoch."""
     import torch  # noqa: PLC0415 - --help must not wait for it
 
+    from training.checkpoint import NAME as CHECKPOINT  # noqa: PLC0415 - as above
     from training.loop import Training  # noqa: PLC0415 - as above
     from training.parts import open_parts  # noqa: PLC0415 - as above
-    from training.recipe import load_recipe  # noqa: PLC0415 - as above
+    from training.recipe import lineage  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
-    chosen = load_recipe(recipe)
+    recipes = lineage(recipe)
     if device != "cpu" and not torch.cuda.is_available():
         raise TrainingError(f"--device {device}: torch sees no GPU here; train with --device cpu")
     torch.set_num_threads(threads or torch.get_num_threads())
-    train_faces, validation_faces = open_parts(chosen.data, data, training_dir / "aligned", console)
-    folder = training_dir / chosen.name
-    training = Training(chosen, folder, train=train_faces, validation=validation_faces, device=device)
-    done = training.resume()
-    if not done and chosen.start:
-        training.start_from(training_dir / chosen.start)
-    faces = f"{len(train_faces)} faces to learn from, {len(validation_faces)} to choose by"
-    console.print(escape(f"{chosen.name}: {faces}; {done} of {chosen.epochs} epochs are done"), soft_wrap=True)
-    with Progress(*_COLUMNS, console=console) as progress:
-        training.run(_Bar(progress, chosen), workers)
+    while any((training_dir / later.name / CHECKPOINT).exists() for later in recipes[1:]):
+        del recipes[0]  # what started from it has begun
+    begin_with: Path | None = None
+    for chosen in recipes:
+        train_faces, validation_faces = open_parts(chosen.data, data, training_dir / "aligned", console)
+        folder = training_dir / chosen.name
+        training = Training(chosen, folder, train=train_faces, validation=validation_faces, device=device)
+        done = training.resume()
+        if begin_with and not done:
+            training.start_from(begin_with)
+        faces = f"{len(train_faces)} faces to learn from, {len(validation_faces)} to choose by"
+        console.print(escape(f"{chosen.name}: {faces}; {done} of {chosen.epochs} epochs are done"), soft_wrap=True)
+        with Progress(*_COLUMNS, console=console) as progress:
+            training.run(_Bar(progress, chosen), workers)
+        begin_with = folder
     console.print(escape(f"{folder} holds the weights; next: headcount-train export {recipe}"), soft_wrap=True)
 
 
