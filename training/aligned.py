@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.adapters.detectors import make_detector
 from pipeline.settings import load_settings
 from pipeline.stages.align import CROP_RECIPE, align
+from pipeline.stages.choose import promised_quality
 from training.errors import TrainingError
 from training.faces import CANVAS_SIDE_PX, MARGIN_PX, Faces
 from training.framing import locate
@@ -29,19 +30,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.ports import Detector
-    from pipeline.types import UInt8
+    from pipeline.types import Float32, UInt8
     from training.datasets import Dataset
     from training.faces import LabelledPicture, UInt64
     from training.framing import Framing
 
-_VERSION = 1
+_VERSION = 2
 """Of everything in training/ that decides what canvases look like, framing.py included: another one prepares anew."""
 
 
 class _Done(NamedTuple):
     picture: LabelledPicture
     fingerprint: UInt64
-    found: bool
+    seen: Float32  # (3,)
 
 
 def aligned(dataset: Dataset, cache: Path, console: Console) -> Faces:
@@ -76,14 +77,18 @@ def prepare(dataset: Dataset, cache: Path, console: Console, *, detector: Detect
         raise TrainingError(f"{cache}: faces cannot be kept there ({error.strerror or error})") from None
 
 
-def canvas_of(rgb: UInt8, framing: Framing, detector: Detector) -> tuple[UInt8, bool]:
-    """Return the canvas of the face that a picture (h, w, 3) is of, and whether the detector found it.
+def canvas_of(rgb: UInt8, framing: Framing, detector: Detector) -> tuple[UInt8, Float32]:
+    """Return the canvas of the face that a picture (h, w, 3) is of, and the factors (3,) of `Faces.seen`.
 
     Raises:
         UnusableError: There is no face where it should be.
     """
     place = locate(rgb, framing, detector)
-    return align(WholePicture(rgb), place.xyxy, place.landmarks, margin_px=MARGIN_PX), place.found
+    canvas = align(WholePicture(rgb), place.xyxy, place.landmarks, margin_px=MARGIN_PX)
+    if not place.found:
+        return canvas, np.full(3, np.nan, np.float32)
+    promised = promised_quality(place.xyxy, place.landmarks, place.score, (rgb.shape[1], rgb.shape[0]))
+    return canvas, np.array([promised.inside, promised.pose, promised.confidence], np.float32)
 
 
 def _prepare(dataset: Dataset, stem: Path, console: Console, detector: Detector) -> Prepared:
@@ -94,12 +99,12 @@ def _prepare(dataset: Dataset, stem: Path, console: Console, detector: Detector)
             for picture in _shown(dataset, console):
                 try:
                     rgb = decode(picture.read())
-                    canvas, found = canvas_of(rgb, dataset.framing, detector)
+                    canvas, seen = canvas_of(rgb, dataset.framing, detector)
                 except UnusableError as error:
                     left_out.add(picture.key, error)
                     continue
                 canvases.append(canvas)
-                done.append(_Done(picture, fingerprint(rgb), found))
+                done.append(_Done(picture, fingerprint(rgb), seen))
         left_out = dataset.left_out.and_also(left_out)
         if not done:
             raise TrainingError(f"no picture of {dataset.name} can be used; left out: {left_out}")
@@ -128,5 +133,5 @@ def _columns(name: str, done: list[_Done]) -> dict[str, NDArray[Any]]:
         "sigma": np.array([np.nan if label.sigma is None else label.sigma for label in labels], np.float32),
         "person": np.array([label.person for label in labels], np.int64),
         "fingerprints": np.stack([one.fingerprint for one in done]),
-        "found": np.array([one.found for one in done], np.bool_),
+        "seen": np.stack([one.seen for one in done]),
     }

@@ -11,7 +11,7 @@ from training.errors import TrainingError
 from training.figures_table import NOTE, figures_table
 from training.recipe import load_recipe
 from training.released import read_released
-from training.valid_range import MAY_LOSE, smallest_face_px, weakest
+from training.valid_range import MAY_LOSE, least_quality, smallest_face_px, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,12 @@ def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
             f"- Faces from {smallest} pixels of height on: down to there gender, and ages at most one group off, lose at most "
             f"{100 * MAY_LOSE:.0f} points."
         )
-    yield "- Frontal to half-turned faces; profiles, blurred and cut-off faces are not classified (`pipeline/stages/choose.py`)."
+    quality = least_quality(reports)
+    if quality is not None:
+        yield (
+            f"- Crops of a quality of {quality:g} and more, by the same measure: size, pose, sharpness, the picture's edge and "
+            "the detector's score in one ([docs/models.md](../../docs/models.md))."
+        )
     for report in reports:
         yield from _weakest(report)
     yield from (f"- {failure}" for failure in recipe.failures)

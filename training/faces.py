@@ -29,7 +29,7 @@ MARGIN_PX = 16
 """What a canvas holds beyond the serving crop, on each side, so that augmentation can move, turn and shrink it."""
 CANVAS_SIDE_PX = CROP_SIDE_PX + 2 * MARGIN_PX
 
-_LABELS = ("keys", "age_low", "age_high", "gender", "group", "sigma", "person", "fingerprints")
+_LABELS = ("keys", "age_low", "age_high", "gender", "group", "sigma", "person", "fingerprints", "seen")
 
 
 class Canvases(Protocol):
@@ -79,6 +79,7 @@ class Faces:
     sigma: Float32  # (n,) years; NaN: not known
     person: Int64  # (n,) from 1; 0: nobody of a closed set
     fingerprints: UInt64  # (n, 4) perceptual hash of the picture, 256 bits (split.py)
+    seen: Float32  # (n, 3) factors inside, pose, confidence of `choose.CropQuality` in the picture; NaN: the detector did not find it
 
     def __len__(self) -> int:
         """Return n."""

@@ -45,7 +45,12 @@ class FacePlace(NamedTuple):
 
     xyxy: Float32  # (4,) pixels
     landmarks: Float32  # (5, 2) pixels
-    found: bool  # by the detector
+    score: float  # the detector's, 0..1; NaN: it found none, and this is where faces lie as a rule
+
+    @property
+    def found(self) -> bool:
+        """Whether the detector found it."""
+        return not np.isnan(self.score)
 
 
 def locate(rgb: UInt8, framing: Framing, detector: Detector) -> FacePlace:
@@ -62,11 +67,11 @@ def locate(rgb: UInt8, framing: Framing, detector: Detector) -> FacePlace:
     fits = np.flatnonzero((offset < framing.max_offset * height) & (tall > framing.min_height * height))
     if len(fits):
         best = fits[np.argmax((tall if framing.largest else found.score)[fits])]
-        return FacePlace(found.xyxy[best], found.landmarks[best], found=True)
+        return FacePlace(found.xyxy[best], found.landmarks[best], float(found.score[best]))
     if not framing.fills:
         raise UnusableError("no face found")
     sides = np.array([width, height], np.float32)
-    return FacePlace(np.array([0, 0, width, height], np.float32), _USUAL * sides, found=False)
+    return FacePlace(np.array([0, 0, width, height], np.float32), _USUAL * sides, float("nan"))
 
 
 def _border_px(height: int, scale: float) -> int:

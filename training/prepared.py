@@ -32,8 +32,12 @@ class Prepared:
     """What preparing a data set came to."""
 
     faces: Faces
-    found: NDArray[np.bool_]  # (n,) whether the detector found the face; the others are aligned by where faces lie as a rule
     left_out: LeftOut
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(n,) whether the detector found the face; the others are aligned by where faces lie as a rule."""
+        return ~np.isnan(self.faces.seen[:, 0])
 
 
 class CanvasFile:
@@ -72,7 +76,7 @@ def save(stem: Path, canvases: Path, columns: Mapping[str, NDArray[Any]], left_o
     Args:
         stem: Where to, less the endings.
         canvases: The file; it is moved.
-        columns: What `Faces` has beside them, and `found`.
+        columns: What `Faces` has beside them.
         left_out: Of the data set.
     """
     half = _beside(stem, ".npz.part")
@@ -119,7 +123,7 @@ def _read(stem: Path) -> Prepared:
         columns = {name: table[name] for name in table.files}
     left_out = LeftOut(named=columns.pop("named").tolist())
     left_out.reasons.update(dict(zip(columns.pop("reasons").tolist(), columns.pop("counts").tolist(), strict=True)))
-    return Prepared(found=columns.pop("found"), left_out=left_out, faces=Faces(canvases=canvases, **columns))
+    return Prepared(left_out=left_out, faces=Faces(canvases=canvases, **columns))
 
 
 def _beside(stem: Path, ending: str) -> Path:

@@ -31,6 +31,12 @@ def smallest_face_px(reports: Iterable[Report]) -> int | None:
     return max(found) if found else None
 
 
+def least_quality(reports: Iterable[Report]) -> float | None:
+    """Return the crop quality down to which no report shows a larger loss than `MAY_LOSE`; None: not measured."""
+    found = [_least_quality(report) for report in reports if any(section.figures for section in report.by_quality)]
+    return max(found) if found else None
+
+
 def weakest(sections: Sequence[Section], measure: str) -> Weakest | None:
     """Return the subset of which a share is least; None where there are not two of enough faces."""
     known = [(section, section.figures[measure]) for section in sections if measure in section.figures]
@@ -41,14 +47,29 @@ def weakest(sections: Sequence[Section], measure: str) -> Weakest | None:
 
 
 def _smallest_face_px(report: Report) -> int:
-    """Go down from the largest size; a smaller one after one that lost too much does not count."""
     sizes = sorted(report.by_size, key=lambda section: -int(section.name))
-    smallest = int(sizes[0].name)
-    for section in sizes:
-        if any(_loss(report.overall, section, measure) > MAY_LOSE for measure in _MEASURES):
+    return int(_last_good(report.overall, sizes).name)
+
+
+def _least_quality(report: Report) -> float:
+    qualities = sorted(report.by_quality, key=lambda section: -_lower_border(section))
+    return _lower_border(_last_good(report.overall, qualities))
+
+
+def _lower_border(section: Section) -> float:
+    return float(section.name.split(" to ")[0])
+
+
+def _last_good(whole: Section, falling: Sequence[Section]) -> Section:
+    """Go down from the first, which counts in any case; what comes after one that lost too much does not count."""
+    last = falling[0]
+    for section in falling:
+        if not section.figures:
+            continue  # of so few faces nothing is known
+        if any(_loss(whole, section, measure) > MAY_LOSE for measure in _MEASURES):
             break
-        smallest = int(section.name)
-    return smallest
+        last = section
+    return last
 
 
 def _loss(whole: Section, part: Section, measure: str) -> float:

@@ -91,10 +91,9 @@ def promised_quality(xyxy: Float32, landmarks: Float32, score: float, size_wh: t
         score: The detector's, 0..1.
         size_wh: The full picture's width and height, pixels.
     """
-    height = max(float(xyxy[3] - xyxy[1]), 0.0)
     low, high = _SCORE_RANGE
     return CropQuality(
-        size=height / (height + _HALF_SIZE_PX),
+        size=size_factor(max(float(xyxy[3] - xyxy[1]), 0.0)),
         inside=_inside(xyxy, size_wh),
         pose=_pose(landmarks),
         sharpness=1.0,
@@ -105,6 +104,11 @@ def promised_quality(xyxy: Float32, landmarks: Float32, score: float, size_wh: t
 def crop_quality(promised: CropQuality, crop: UInt8) -> CropQuality:
     """Judge one face by its crop as well, aligned, (112, 112, 3) uint8 RGB."""
     return replace(promised, sharpness=_sharpness(crop))
+
+
+def size_factor(height_px: float) -> float:
+    """Return what the height of a face's box is worth, 0..1."""
+    return height_px / (height_px + _HALF_SIZE_PX)
 
 
 def _inside(xyxy: Float32, size_wh: tuple[int, int]) -> float:

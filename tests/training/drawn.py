@@ -48,6 +48,7 @@ def drawn_faces(count: int, seed: int = 0) -> Faces:
         sigma=np.full(count, np.nan, np.float32),
         person=np.zeros(count, np.int64),
         fingerprints=dice.integers(0, 2**64, (count, 4), np.uint64),
+        seen=np.ones((count, 3), np.float32),
     )
 
 

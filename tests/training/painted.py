@@ -54,6 +54,7 @@ def labelled(canvases: UInt8, **labels: object) -> Faces:
         "group": [""] * n,
         "sigma": np.full(n, np.nan, np.float32),
         "person": [0] * n,
+        "seen": np.full((n, 3), np.nan, np.float32),
     }
     found = {name: np.asarray(value) for name, value in (usual | labels).items()}
     return Faces(canvases=canvases, fingerprints=np.zeros((n, 4), np.uint64), **found)

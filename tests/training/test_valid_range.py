@@ -8,7 +8,7 @@ import pytest
 
 from training.evaluation.intervals import Figure
 from training.evaluation.report import Report, Section
-from training.valid_range import smallest_face_px, weakest
+from training.valid_range import least_quality, smallest_face_px, weakest
 
 
 def section(name: str, gender: float, one_off: float = 0.9) -> Section:
@@ -18,7 +18,7 @@ def section(name: str, gender: float, one_off: float = 0.9) -> Section:
     )
 
 
-def report(*sizes: Section) -> Report:
+def report(*sizes: Section, qualities: tuple[Section, ...] = ()) -> Report:
     return Report(
         model="model:1/tight-1",
         sha256="0" * 64,
@@ -33,6 +33,9 @@ def report(*sizes: Section) -> Report:
         by_group=(),
         by_age=(),
         by_size=sizes,
+        by_pose=(),
+        by_sharpness=(),
+        by_quality=qualities,
         calibrations={},
         density=None,
     )
@@ -55,6 +58,14 @@ def test_the_strictest_report_counts() -> None:
     bad = report(section("112", 0.95), section("24", 0.5))
     assert smallest_face_px([good, bad]) == 112
     assert smallest_face_px([report()]) is None
+
+
+def test_crops_may_be_as_bad_as_little_is_lost() -> None:
+    few = Section(name="0.1 to 0.2", n=3, figures={}, confusions={})
+    good, worse = section("0.2 to 1", 0.95), section("0.05 to 0.1", 0.91)
+    assert least_quality([report(qualities=(section("0 to 0.05", 0.8), worse, few, good))]) == 0.05
+    assert least_quality([report(qualities=(few, good)), report(qualities=(worse, good))]) == 0.2, "of few faces nothing is known"
+    assert least_quality([report()]) is None
 
 
 def test_the_weakest_of_several_is_named() -> None:

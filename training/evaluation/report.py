@@ -96,6 +96,9 @@ class Report:
     by_group: tuple[Section, ...]  # race labels of the data set
     by_age: tuple[Section, ...]  # the nine bands, as labelled
     by_size: tuple[Section, ...]  # all faces, made small (small.py)
+    by_pose: tuple[Section, ...]  # by that factor of the crop's quality (pipeline/stages/choose.py), of faces as they are
+    by_sharpness: tuple[Section, ...]  # likewise, of all faces
+    by_quality: tuple[Section, ...]  # by the crop's quality, of faces at all sizes; pose and quality are of faces that the detector found
     calibrations: dict[str, Calibration]  # by task
     density: Density | None
 

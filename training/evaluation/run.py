@@ -16,6 +16,7 @@ from training.evaluation.density import density
 from training.evaluation.estimates import joined
 from training.evaluation.intervals import MIN_FACES, Resamples
 from training.evaluation.model import BATCH
+from training.evaluation.quality import POSES, QUALITIES, SHARPNESSES, between, crop_qualities
 from training.evaluation.report import Report
 from training.evaluation.sections import Judged, section, sections
 from training.evaluation.small import AS_IT_IS_PX, SIZES_PX, crop_of_size
@@ -23,8 +24,9 @@ from training.evaluation.tasks import tasks
 from training.faces import FEMALE, MALE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pipeline.stages.choose import CropQuality
     from training.evaluation.model import Model
     from training.evaluation.report import Calibration, Section
     from training.faces import Faces
@@ -73,8 +75,8 @@ def evaluate(
     faces = faces.take(np.argsort(faces.keys))
     judged = _judged(model, faces, AS_IT_IS_PX, on_batch)
     overall = section("all", judged)
-    small = {size: _judged(model, faces, size, on_batch) for size in _small(sizes_px)}
-    at_sizes = (section(str(size), small.get(size, judged)) for size in sizes_px)
+    at_sizes = {AS_IT_IS_PX: judged} | {size: _judged(model, faces, size, on_batch) for size in _small(sizes_px)}
+    qualities = {size: crop_qualities(faces, size) for size in at_sizes}
     return Report(
         model=model.name,
         sha256=model.sha256,
@@ -88,7 +90,10 @@ def evaluate(
         by_gender=_by_gender(judged),
         by_group=_by_group(judged),
         by_age=_by_age(judged),
-        by_size=tuple(at_sizes),
+        by_size=tuple(section(str(size), at_sizes[min(size, AS_IT_IS_PX)]) for size in sizes_px),
+        by_pose=sections(judged, between(POSES, [quality.pose for quality in qualities[AS_IT_IS_PX]])),
+        by_sharpness=sections(judged, between(SHARPNESSES, [quality.sharpness for quality in qualities[AS_IT_IS_PX]])),
+        by_quality=_by_quality(at_sizes, qualities),
         calibrations=_calibrations(judged, temperatures or GivenTemperatures()),
         density=density(judged),
     )
@@ -125,6 +130,14 @@ def _by_group(judged: Judged) -> tuple[Section, ...]:
 def _by_age(judged: Judged) -> tuple[Section, ...]:
     band = NINE.of_intervals(judged.faces.age_low, judged.faces.age_high)
     return sections(judged, {name: band == number for number, name in enumerate(NINE.names)})
+
+
+def _by_quality(at_sizes: Mapping[int, Judged], qualities: Mapping[int, Sequence[CropQuality]]) -> tuple[Section, ...]:
+    parts = list(at_sizes.values())
+    faces = parts[0].faces.take(np.tile(np.arange(len(parts[0].faces)), len(parts)))
+    estimates = joined([part.estimates for part in parts])
+    judged = Judged(faces=faces, estimates=estimates, tasks=tasks(faces, estimates))
+    return sections(judged, between(QUALITIES, [quality.value for size in at_sizes for quality in qualities[size]]))
 
 
 def _calibrations(judged: Judged, temperatures: GivenTemperatures) -> dict[str, Calibration]:

@@ -72,6 +72,9 @@ def grids(report: Report) -> tuple[Grid, ...]:
     """Return all tables of a report."""
     subsets = (
         ("By face size (height of the detector's box in pixels; 112: as it is)", report.by_size, ""),
+        ("By pose (1: frontal), of faces that the detector found", report.by_pose, ""),
+        ("By sharpness (1: sharp)", report.by_sharpness, ""),
+        ("By crop quality (HEADCOUNT_CROP_MIN_QUALITY), of faces at all sizes", report.by_quality, ""),
         ("By labelled age", report.by_age, "groups_ece"),
         ("By labelled gender", report.by_gender, "gender_ece"),
         ("By race label of the data set", report.by_group, ""),
