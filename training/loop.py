@@ -15,7 +15,7 @@ from training.batches import loader
 from training.check import Check, check
 from training.errors import TrainingError
 from training.networks import open_network
-from training.networks.base import normalised
+from training.networks.base import Targets, normalised
 from training.optimizers import Optimizers
 
 if TYPE_CHECKING:
@@ -141,11 +141,16 @@ class Training:
         return totals
 
     def _step(self, batch: Batch, done: int) -> dict[str, float]:
-        faces = normalised(batch.faces.to(self._device)).contiguous(memory_format=torch.channels_last)
-        targets = type(batch.targets)(*(part.to(self._device) for part in batch.targets))
+        planes = normalised(batch.faces.to(self._device))
+        targets = Targets(*(part.to(self._device) for part in batch.targets))
+        if batch.share < 1:
+            planes = torch.lerp(planes.flip(0), planes, batch.share)
         with torch.autocast(self._device.type, torch.bfloat16):
-            logits = self.network(faces)
+            logits = self.network(planes.contiguous(memory_format=torch.channels_last))
         parts = self.network.losses(logits.float(), targets)
+        if batch.share < 1:
+            others = self.network.losses(logits.float(), Targets(*(part.flip(0) for part in targets)))
+            parts = {name: torch.lerp(others[name], part, batch.share) for name, part in parts.items()}
         torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizers.step(done)
         self.averaged.update_parameters(self.network)

@@ -53,6 +53,7 @@ class Recipe(_Part):
     seed: int = 1
     batch: Annotated[int, Field(ge=2)] = 128
     average: Share = 0.998  # decay of the running average of the weights, which is what is exported
+    mix: Annotated[float, Field(ge=0)] = 0.0  # parameter of the Beta distribution by which two faces become one; 0: they do not
     flip: bool = False  # whether the exported graph averages the face and its mirror image
     half: bool = False  # whether the exported file stores weights as float16
     stages: Annotated[list[Stage], Field(min_length=1)]

@@ -12,6 +12,7 @@ import torch
 
 from tests.training.drawn import drawn_faces
 from training import checkpoint
+from training.batches import EpochBatches
 from training.errors import TrainingError
 from training.loop import LOG, Training, trained
 from training.recipe import Recipe, Stage, load_recipe
@@ -90,6 +91,16 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
     assert watcher.total == (9, 27)
     whole, parts = (weights(tmp_path / name, recipe) for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_what_is_learnt_from_mixtures_is_right_of_faces_as_they_are(tmp_path: Path) -> None:
+    recipe = a_recipe(6, mix=0.5)
+    assert {batch.share < 1 for batch in EpochBatches(TRAIN, recipe, 0)} == {True}
+    assert {batch.share for batch in EpochBatches(TRAIN, a_recipe(6), 0)} == {1.0}
+    watcher = Watcher()
+    training(recipe, tmp_path).run(watcher, workers=0)
+    assert watcher.epochs[-1].check.gender is not None
+    assert watcher.epochs[-1].check.gender > 0.9
 
 
 def test_a_finished_training_does_nothing_more(tmp_path: Path) -> None:
