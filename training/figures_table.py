@@ -47,7 +47,7 @@ def _rows(report: Report) -> Iterator[tuple[str, Section]]:
     yield from _titled("{} pixels high", [section for section in report.by_size if int(section.name) < as_it_is])
     yield from _titled("pose {}", report.by_pose)
     yield from _titled("sharpness {}", report.by_sharpness)
-    yield from _titled("crop quality {}", report.by_quality)
+    yield from _titled("crops of quality {}", report.by_quality)
     yield from _titled("labelled {}", report.by_gender)
     yield from _titled("labelled {}", report.by_group)
     yield from _titled("aged {}", report.by_age)

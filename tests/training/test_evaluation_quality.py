@@ -8,6 +8,9 @@ import pytest
 from tests.training.painted import labelled, paint, painted_model
 from training.evaluation.quality import between, crop_qualities
 from training.evaluation.run import Subject, evaluate
+from training.evaluation.sections import Judged, section
+from training.evaluation.tables import grids
+from training.evaluation.tasks import tasks
 
 PROFILES = 40
 
@@ -43,5 +46,19 @@ def test_faces_that_are_turned_away_are_measured_apart() -> None:
     }
     assert sum(section.n for section in report.by_sharpness) == 100
     assert sum(section.n for section in report.by_quality) == 200, "each face once at each size"
+    counted = {grid.title.split(",")[0].split(" (")[0]: grid.header[1] for grid in grids(report)}
+    assert (counted["By crop quality"], counted["By pose"]) == ("crops", "faces")
     assert report.by_quality[0].figures["age_mae"].value == pytest.approx(30.0)
     assert report.by_quality[-1].figures["age_mae"].value == pytest.approx(0.0)
+
+
+def test_a_face_at_five_sizes_is_one_face_to_the_intervals() -> None:
+    right = np.arange(60) % 3 > 0
+    faces = labelled(paint([30] * 60, np.where(right, 9, 240).tolist()), age_low=[30] * 60, age_high=[30] * 60, gender=[0] * 60)
+    estimates = painted_model().estimate(next(faces.crops()))
+    once = Judged(faces=faces, estimates=estimates, tasks=tasks(faces, estimates))
+    several = section("", once.take(np.tile(np.arange(60), 5)))
+    assert several.n == 300
+    for name, figure in section("", once).figures.items():
+        assert several.figures[name].high - several.figures[name].low == pytest.approx(figure.high - figure.low, abs=2e-5), name
+    assert not section("", once.take(np.tile(np.arange(20), 5))).figures

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.evaluation.intervals import Resamples, figure, means
+from training.evaluation.intervals import Resamples, figure, means, resamples_of
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:
@@ -47,6 +47,24 @@ def test_drawings_are_the_same_each_time_and_each_of_n_faces() -> None:
     values = np.random.default_rng(4).random((40, 2))
     np.testing.assert_array_equal(Resamples(40).sums(values), Resamples(40).sums(values))
     np.testing.assert_allclose(Resamples(40).sums(np.ones((40, 1))), 40)
+
+
+def test_copies_of_a_face_are_drawn_together_and_make_no_interval_narrower() -> None:
+    dice = np.random.default_rng(5)
+    values, keys = dice.random(100), np.array([f"face {number:03}" for number in range(100)])
+    once = means({"x": values}, resamples_of(keys))["x"]
+    order = dice.permutation(500)
+    copied = means({"x": np.tile(values, 5)[order]}, resamples_of(np.tile(keys, 5)[order]))["x"]
+    assert (copied.value, copied.low, copied.high) == (once.value, once.low, once.high)
+    assert (copied.n, once.n) == (500, 100)
+    assert once == means({"x": values}, Resamples(100))["x"]
+
+
+def test_many_crops_of_few_faces_have_no_figure() -> None:
+    few = np.array([str(number % 29) for number in range(500)])
+    assert not means({"x": np.ones(500)}, resamples_of(few))
+    half_known = np.where(np.arange(1000) < 500, 1.0, np.nan)
+    assert not means({"x": half_known}, resamples_of(np.append(few, [f"other {number}" for number in range(500)])))
 
 
 def test_an_interval_is_stretched_to_a_figure_that_drawing_moves_away_from() -> None:

@@ -1,4 +1,4 @@
-"""Figures with their 95% intervals, by the percentile bootstrap over faces (Efron, 1979)."""
+"""Figures with their 95% intervals, by the percentile bootstrap over faces (Efron, 1979), whose copies are drawn together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from training.faces import Int64, Text
 
     Float64 = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ class Figure:
     value: float
     low: float
     high: float
-    n: int  # faces behind it
+    n: int  # faces behind it; crops, where a face counts once at each size
 
 
 class Resamples:
@@ -39,21 +41,35 @@ class Resamples:
 
     Args:
         n: Faces, 1 or more.
+        face: (m,) which of them each of m crops shows: all crops of a face are drawn together, for they are alike (the bootstrap
+            by clusters, Field and Welsh, 2007); None: there is one crop of each, in order.
     """
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, face: Int64 | None = None) -> None:
         generator = np.random.default_rng(SEED)
         self._times = np.concatenate([_times(generator, n) for _ in range(RESAMPLES // _AT_ONCE)])
+        self._face = np.arange(n) if face is None else face
 
     def sums(self, values: NDArray[Any]) -> Float64:
-        """Return the sum (RESAMPLES, k) of values (n, k) over each drawing."""
+        """Return the sum (RESAMPLES, k) of values (m, k) over each drawing."""
+        of_face = np.column_stack([np.bincount(self._face, column, self._times.shape[1]) for column in values.T])
         parts = range(0, RESAMPLES, _AT_ONCE)
-        return np.concatenate([self._times[start : start + _AT_ONCE].astype(np.float64) @ values for start in parts])
+        return np.concatenate([self._times[start : start + _AT_ONCE].astype(np.float64) @ of_face for start in parts])
+
+    def enough(self, counted: NDArray[np.bool_]) -> bool:
+        """Return whether the crops (m,) that count show at least `MIN_FACES` different faces."""
+        return len(np.unique(self._face[counted])) >= MIN_FACES
+
+
+def resamples_of(keys: Text) -> Resamples:
+    """Return drawings for crops (m,) that are of the same face where their keys are the same."""
+    names, face = np.unique(keys, return_inverse=True)
+    return Resamples(len(names), face)
 
 
 def means(columns: Mapping[str, Float64], resamples: Resamples) -> dict[str, Figure]:
-    """Return the mean of each column (n,), over the faces where it is not NaN; columns of fewer than `MIN_FACES` are left out."""
-    kept = {name: column for name, column in columns.items() if np.isfinite(column).sum() >= MIN_FACES}
+    """Return the mean of each column (m,), over the crops where it is not NaN; columns of fewer than `MIN_FACES` faces are left out."""
+    kept = {name: column for name, column in columns.items() if resamples.enough(np.isfinite(column))}
     if not kept:
         return {}
     values = np.column_stack(list(kept.values()))

@@ -31,7 +31,7 @@ class Section:
     """The figures of some of the faces."""
 
     name: str  # "all", "female", "White", "20-29", "32"
-    n: int
+    n: int  # faces; crops in `by_quality`
     figures: dict[str, Figure]  # by the names in measures.py; what is not known, or of too few faces, is left out
     confusions: dict[str, Confusion]  # by task
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.evaluation.calibration import calibration_error
-from training.evaluation.intervals import MIN_FACES, Resamples, means
+from training.evaluation.intervals import means, resamples_of
 from training.evaluation.measures import class_columns, columns
 from training.evaluation.report import Confusion, Section
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.evaluation.estimates import Estimates
+    from training.evaluation.intervals import Resamples
     from training.evaluation.tasks import Task
     from training.faces import Faces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """n faces, what the model says of them, and what that can be measured by."""
+    """n crops, what the model says of them, and what that can be measured by; crops of one face have its key."""
 
     faces: Faces
     estimates: Estimates
     tasks: Sequence[Task]
 
     def take(self, chosen: NDArray[Any]) -> Judged:
-        """Return some of them: `chosen` are booleans (n,)."""
+        """Return some of them: `chosen` are places, or booleans (n,)."""
         return Judged(
             faces=self.faces.take(chosen), estimates=self.estimates.take(chosen), tasks=[task.take(chosen) for task in self.tasks]
         )
@@ -40,11 +41,11 @@ class Judged:
 def section(name: str, judged: Judged) -> Section:
     """Return the figures; of fewer than `MIN_FACES` faces none."""
     n = len(judged.faces)
-    if n < MIN_FACES:
+    resamples = resamples_of(judged.faces.keys)
+    if not resamples.enough(np.ones(n, np.bool_)):
         return Section(name=name, n=n, figures={}, confusions={})
-    resamples = Resamples(n)
     figures = means(columns(judged.faces, judged.estimates, judged.tasks), resamples)
-    known = [task for task in judged.tasks if (task.truth >= 0).sum() >= MIN_FACES]
+    known = [task for task in judged.tasks if resamples.enough(task.truth >= 0)]
     figures |= {f"{task.name}_ece": calibration_error(task, resamples) for task in known}
     return Section(name=name, n=n, figures=figures, confusions={task.name: _confusion(task, resamples) for task in known})
 

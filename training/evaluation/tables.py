@@ -71,16 +71,16 @@ class Grid:
 def grids(report: Report) -> tuple[Grid, ...]:
     """Return all tables of a report."""
     subsets = (
-        ("By face size (height of the detector's box in pixels; 112: as it is)", report.by_size, ""),
-        ("By pose (1: frontal), of faces that the detector found", report.by_pose, ""),
-        ("By sharpness (1: sharp)", report.by_sharpness, ""),
-        ("By crop quality (HEADCOUNT_CROP_MIN_QUALITY), of faces at all sizes", report.by_quality, ""),
-        ("By labelled age", report.by_age, "groups_ece"),
-        ("By labelled gender", report.by_gender, "gender_ece"),
-        ("By race label of the data set", report.by_group, ""),
+        ("By face size (height of the detector's box in pixels; 112: as it is)", report.by_size, "", "faces"),
+        ("By pose (1: frontal), of faces that the detector found", report.by_pose, "", "faces"),
+        ("By sharpness (1: sharp)", report.by_sharpness, "", "faces"),
+        ("By crop quality (HEADCOUNT_CROP_MIN_QUALITY), each face once at each size", report.by_quality, "", "crops"),
+        ("By labelled age", report.by_age, "groups_ece", "faces"),
+        ("By labelled gender", report.by_gender, "gender_ece", "faces"),
+        ("By race label of the data set", report.by_group, "", "faces"),
     )
     found = [_overall(report)]
-    found += [_subsets(title, sections, left_out) for title, sections, left_out in subsets if sections]
+    found += [_subsets(title, sections, left_out, counted) for title, sections, left_out, counted in subsets if sections]
     found += [_confusion(TASK_TITLES[name], each) for name, each in report.overall.confusions.items()]
     return (*found, _calibrations(report)) if report.calibrations else tuple(found)
 
@@ -95,13 +95,13 @@ def _overall(report: Report) -> Grid:
     return Grid(title="All faces", header=("measure", "value [95% interval]", "faces"), rows=rows, note=" ".join(notes))
 
 
-def _subsets(title: str, sections: Sequence[Section], left_out: str) -> Grid:
+def _subsets(title: str, sections: Sequence[Section], left_out: str, counted: str) -> Grid:
     """Return one row for each section; `left_out` is a figure that means nothing where all faces are of one class."""
     names = [name for name in _COLUMNS if name != left_out and any(name in section.figures for section in sections)]
     rows = tuple((section.name, str(section.n), *(_with_half(name, section.figures.get(name)) for name in names)) for section in sections)
     return Grid(
         title=title,
-        header=("", "faces", *(_COLUMNS[name] for name in names)),
+        header=("", counted, *(_COLUMNS[name] for name in names)),
         rows=rows,
         note=f"In years (MAE, bias) and %. {_HALVES_NOTE}",
     )
