@@ -9,55 +9,58 @@ import cv2
 import numpy as np
 import torch
 
+from training.evaluation.bands import NINE, UNKNOWN_BAND
 from training.networks.base import normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.types import Float32, UInt8
     from training.faces import Faces
     from training.networks.base import Network
-
-_BAND_STARTS = np.array([0, 3, 10, 20, 30, 40, 50, 60, 70])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Shares of faces, and years; None where no label tells."""
 
-    bands: float | None  # in the right one of nine
+    bands: float | None  # in the right one of nine, of labels that lie in one
     one_off: float | None  # in it or beside it
     gender: float | None
     mae: float | None  # years, of exact ages
+    person: float | None  # rightly told from a closed set of people, or as none of them (networks/identity.py only)
 
 
 def check(network: Network, faces: Faces, side_px: int, device: torch.device) -> Check:
     """Return how a network does on faces, at a training's present resolution."""
-    age_probs, gender_probs = _answers(network, faces, side_px, device)
-    band = np.searchsorted(_BAND_STARTS, faces.age_low, side="right") - 1
-    found = np.add.reduceat(age_probs, _BAND_STARTS, axis=1).argmax(axis=1)
-    off = np.abs(found - band)[faces.age_high - faces.age_low < 100]  # noqa: PLR2004 - ANY_AGE says nothing
+    answers = _answers(network, faces, side_px, device)
+    age_probs, people = answers["age_probs"], answers.get("person_probs")
+    band = NINE.of_intervals(faces.age_low, faces.age_high)
+    found = np.add.reduceat(age_probs, NINE.starts, axis=1).argmax(axis=1)
+    off = np.abs(found - band)[band != UNKNOWN_BAND]
     exact = faces.age_low == faces.age_high
     known = faces.gender >= 0
     years = np.abs(age_probs @ np.arange(age_probs.shape[1]) - faces.age_low)
     return Check(
         bands=_mean(off == 0),
         one_off=_mean(off <= 1),
-        gender=_mean((gender_probs.argmax(axis=1) == faces.gender)[known]),
+        gender=_mean((answers["gender_probs"].argmax(axis=1) == faces.gender)[known]),
         mae=_mean(years[exact]),
+        person=None if people is None else _mean(people.argmax(axis=1) == faces.person),
     )
 
 
 @torch.no_grad()
-def _answers(network: Network, faces: Faces, side_px: int, device: torch.device) -> tuple[Float32, Float32]:
+def _answers(network: Network, faces: Faces, side_px: int, device: torch.device) -> Mapping[str, Float32]:
+    """Return what the network decodes, by name."""
     network.eval()
-    ages, genders = [], []
+    parts = []
     for crops in faces.crops():
         planes = normalised(torch.from_numpy(_scaled(crops, side_px)).to(device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(planes)
-        answer = network.decode(logits.float())
-        ages.append(answer["age_probs"].cpu().numpy())
-        genders.append(answer["gender_probs"].cpu().numpy())
-    return np.concatenate(ages), np.concatenate(genders)
+        parts.append({name: probs.cpu().numpy() for name, probs in network.decode(logits.float()).items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _scaled(crops: UInt8, side_px: int) -> UInt8:

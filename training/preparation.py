@@ -8,7 +8,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.types import AGE_BANDS
+from training.evaluation.bands import NINE
 from training.faces import ANY_AGE, FEMALE, MALE, UNKNOWN_GENDER
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from training.split import Split
 
 _GENDERS = {FEMALE: "female", MALE: "male", UNKNOWN_GENDER: "gender not known"}
-_BAND_STARTS = [int(band.rstrip("+").split("-")[0]) for band in AGE_BANDS]
 
 
 def summary_table(dataset: Dataset, prepared: Prepared) -> Table:
@@ -63,8 +62,8 @@ def _strata(faces: Faces) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield the name of each age band, gender and group that is there, and who (n,) belongs to it."""
     yield "all", np.ones(len(faces), np.bool_)
     known = (faces.age_low != ANY_AGE[0]) | (faces.age_high != ANY_AGE[1])
-    band = np.where(known, np.searchsorted(_BAND_STARTS, faces.age_low, side="right") - 1, len(AGE_BANDS))
-    for place, name in enumerate((*(f"{years} years" for years in AGE_BANDS), "age not known")):
+    band = np.where(known, np.searchsorted(NINE.starts, faces.age_low, side="right") - 1, len(NINE.names))
+    for place, name in enumerate((*(f"{years} years" for years in NINE.names), "age not known")):
         if (band == place).any():
             yield name, band == place
     for gender, name in _GENDERS.items():
