@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,8 +19,8 @@ from training.evaluation.model import open_model
 from training.evaluation.plots import plots, save_plots
 from training.evaluation.report import load_report
 from training.evaluation.run import GivenTemperatures, Subject, evaluate, rounds
-from training.evaluation.tables import grids
-from training.evaluation.write import write
+from training.evaluation.tables import TEMPERED, grids
+from training.evaluation.write import markdown, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +162,19 @@ def test_given_temperatures_are_of_their_heads() -> None:
         "gender": (0.5, False),
         "groups": (2.0, False),
     }
+
+
+def test_temperatures_of_the_file_are_told_where_they_flatter() -> None:
+    mended = replace(painted_model(), tempered=True)
+    for model, part, told in ((mended, "validation", True), (mended, "all", False), (painted_model(), "validation", False)):
+        found = evaluate(model, Subject(faces=wrong_in_part(), dataset="painted", part=part), sizes_px=(112,))
+        assert (TEMPERED in markdown(found, [])) == told
+
+
+def test_labels_of_nothing_that_the_model_estimates_are_told() -> None:
+    found = evaluate(painted_model(), on(labelled(paint([30] * 40, [9] * 40), person=[1] * 40)), sizes_px=(112,))
+    assert not found.overall.figures
+    assert grids(found)[0].note == "The data set has no labels of what this model estimates."
 
 
 def test_no_faces_are_told() -> None:

@@ -9,12 +9,18 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import pytest
 
 from pipeline.resources import resource
 from tests.training.onnx_models import EVEN_AGES, write_model
+from tests.training.painted import labelled, paint
 from training.errors import TrainingError
 from training.evaluation.model import open_model
+from training.evaluation.run import Subject, evaluate
+from training.evaluation.tables import grids
+from training.export import export
+from training.networks import open_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,3 +90,25 @@ def test_a_folder_that_would_not_be_served_is_not_evaluated(tmp_path: Path) -> N
     golden.write_text(json.dumps(json.loads(golden.read_text()) | {"age": 80}))
     with pytest.raises(TrainingError, match="fails its self-test"):
         open_model(folder)
+
+
+def test_people_are_measured_of_what_is_exported(tmp_path: Path) -> None:
+    """Nothing that serves takes such a file: the product and `open_model` of a folder want the contract's outputs alone."""
+    export(open_network("identity", {"people": 2}), tmp_path / "mine.onnx")
+    model = open_model(tmp_path / "mine.onnx")
+    assert model.people == 2
+    faces = labelled(paint([*range(60)], [*range(60)]), person=np.arange(60) % 3)
+    report = evaluate(model, Subject(faces=faces, dataset="people", part="all"), sizes_px=(112, 32))
+    assert report.overall.figures["people_accuracy"].n == 60
+    assert np.array(report.overall.confusions["people"].counts).sum(axis=1).tolist() == [20, 20, 20]
+    assert report.calibrations.keys() == {"people"}
+    assert [grid.title for grid in grids(report)][-2:] == ["People: labelled (rows) and judged (columns)", "Calibration"]
+
+
+@pytest.mark.parametrize(("notes", "told"), [({}, False), ({"age_temperature": "1.0"}, False), ({"gender_temperature": "0.87"}, True)])
+def test_a_file_says_whether_it_was_tempered(tmp_path: Path, notes: dict[str, str], told: bool) -> None:  # noqa: FBT001
+    path = write_model(tmp_path / "model.onnx")
+    model = onnx.load_model_from_string(path.read_bytes())
+    onnx.helper.set_model_props(model, notes)
+    path.write_bytes(model.SerializeToString())
+    assert open_model(path).tempered == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.painted import labelled, paint
+from training.errors import TrainingError
 from training.evaluation.bands import ADIENCE, NINE, adience_bands
 from training.evaluation.estimates import Estimates
 from training.evaluation.intervals import Resamples, means
 from training.evaluation.measures import class_columns, columns
 from training.evaluation.sections import Judged, section
-from training.evaluation.tasks import ADIENCE_BANDS, GROUPS, tasks
+from training.evaluation.tasks import ADIENCE_BANDS, GROUPS, SIX_GENERATIONS, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +100,44 @@ def test_years_that_adience_leaves_out_count_for_the_nearer_band() -> None:
         assert band_of_year[year] == away.index(min(away)), year
 
 
+def test_generations_count_labels_that_lie_in_one_and_bins_exact_ages() -> None:
+    low, high = [6, 7, 24, 25, 100, 0, 10, 30], [6, 7, 24, 25, 100, 2, 19, 39]
+    found = faces(8, age_low=low, age_high=high)
+    by_name = columns(found, estimates := certain([9, 9, 21, 29, 99, 4, 12, 44], [0.5] * 8), tasks(found, estimates))
+    np.testing.assert_array_equal(by_name["generations_accuracy"], [0, 1, 1, 1, 1, 1, np.nan, 1])
+    np.testing.assert_array_equal(by_name["age_bins_accuracy"], [1, 1, 1, 1, 0, np.nan, np.nan, np.nan])
+    assert not {"generations_nll", "generations_one_off", "age_bins_nll", "age_bins_one_off"} & by_name.keys()
+
+
+def test_a_report_holds_of_the_bins_the_share_that_is_right_and_no_more() -> None:
+    found = faces(40, age_low=range(20, 60), age_high=range(20, 60))
+    estimates = certain(range(21, 61), [0.5] * 40)
+    drawn = section("all", Judged(faces=found, estimates=estimates, tasks=tasks(found, estimates)))
+    assert drawn.figures["age_bins_accuracy"].value == 0.8
+    assert drawn.figures["generations_accuracy"].value == 38 / 40
+    assert drawn.confusions.keys() == {"groups", "generations"}
+    assert not {"age_bins_ece", "generations_ece"} & drawn.figures.keys()
+
+
+def test_people_and_nobody_of_them() -> None:
+    """Of 40 strangers one is taken for the second person; of 40 pictures of the first, ten for nobody; the second is always known."""
+    person, judged = np.repeat([0, 1, 2], 40), np.repeat([2, 0, 0, 1, 2], [1, 39, 10, 30, 40])
+    found = faces(120, person=person)
+    says_nothing = Estimates(age_probs=np.full((120, 101), 1 / 101, np.float32), gender_probs=np.full((120, 2), 0.5, np.float32))
+    estimates = replace(says_nothing, person_probs=np.eye(3, dtype=np.float32)[judged])
+    drawn = section("all", Judged(faces=found, estimates=estimates, tasks=tasks(found, estimates)))
+    assert drawn.figures.keys() == {"people_accuracy", "people_nll", "people_ece"}
+    assert drawn.figures["people_accuracy"].value == pytest.approx(109 / 120, abs=1e-5)
+    people = drawn.confusions["people"]
+    assert people.classes == ("none", "person 1", "person 2")
+    assert people.counts == ((39, 0, 1), (10, 30, 0), (0, 0, 40))
+    assert [round(each.value, 3) for each in people.precision if each] == [0.796, 1.0, 0.976]
+    assert [each.value for each in people.recall if each] == [0.975, 0.75, 1.0]
+    assert not tasks(found, says_nothing)
+    with pytest.raises(TrainingError, match="the faces are of 3 people, but the model knows 2"):
+        tasks(faces(1, person=[3]), estimates.take(np.arange(1)))
+
+
 def test_adience_is_known_by_its_bands() -> None:
     low, high = np.array(ADIENCE_LABELS).T
     assert adience_bands(low, high) is not None
@@ -107,7 +147,7 @@ def test_adience_is_known_by_its_bands() -> None:
     assert adience_bands(np.array([0, 3]), np.array([2, 9])) is None  # FairFace shares one of them
     found = faces(8, age_low=low, age_high=high)
     estimates = certain([1, 7, 16, 18, 50, 40, 50, 99], [0.5] * 8)
-    assert [task.name for task in tasks(found, estimates)] == [GROUPS, ADIENCE_BANDS]
+    assert [task.name for task in tasks(found, estimates)] == [GROUPS, ADIENCE_BANDS, SIX_GENERATIONS]
     assert mean(found, estimates, "adience_accuracy") == 6 / 8
     assert mean(found, estimates, "adience_one_off") == 7 / 8
 

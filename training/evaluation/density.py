@@ -8,7 +8,7 @@ import numpy as np
 
 from training.evaluation.bands import ADIENCE, NINE
 from training.evaluation.report import Density
-from training.evaluation.tasks import ADIENCE_BANDS
+from training.evaluation.tasks import ADIENCE_BANDS, GROUPS
 
 if TYPE_CHECKING:
     from training.evaluation.sections import Judged
@@ -21,13 +21,13 @@ def density(judged: Judged) -> Density | None:
     """Return the counts: by year where ages are exact, else by band; None where the model or the labels know no ages."""
     faces, ages = judged.faces, judged.estimates.ages
     exact = faces.age_low == faces.age_high
-    of_age = [task for task in judged.tasks if task.of_age]
-    if not of_age:
+    of_bands = [task for task in judged.tasks if task.name in {GROUPS, ADIENCE_BANDS}]
+    if not of_bands:
         return None
     if exact.any():
         labels, edges, known = faces.age_low, _YEARS, exact
     else:
-        task = of_age[-1]
+        task = of_bands[-1]
         edges = (*(ADIENCE if task.name == ADIENCE_BANDS else NINE).starts, _LAST_EDGE)
         known = task.truth >= 0
         labels = np.array(edges)[task.truth]

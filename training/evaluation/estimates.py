@@ -24,6 +24,7 @@ class Estimates:
 
     age_probs: Float32  # (n, 101) years 0..100
     gender_probs: Float32  # (n, 2) female, male
+    person_probs: Float32 | None = None  # (n, people + 1) none of a closed set, then each; None: the model knows nobody
 
     def __len__(self) -> int:
         """Return n."""
@@ -46,13 +47,17 @@ class Estimates:
 
     def take(self, chosen: NDArray[Any]) -> Estimates:
         """Return some of them: `chosen` are places, or booleans (n,)."""
-        return Estimates(age_probs=self.age_probs[chosen], gender_probs=self.gender_probs[chosen])
+        people = None if self.person_probs is None else self.person_probs[chosen]
+        return Estimates(age_probs=self.age_probs[chosen], gender_probs=self.gender_probs[chosen], person_probs=people)
 
 
 def joined(parts: Sequence[Estimates]) -> Estimates:
-    """Return the estimates of one batch after the other; at least one."""
+    """Return the estimates of one model for one batch after the other; at least one."""
+    people = [part.person_probs for part in parts if part.person_probs is not None]
     return Estimates(
-        age_probs=np.concatenate([part.age_probs for part in parts]), gender_probs=np.concatenate([part.gender_probs for part in parts])
+        age_probs=np.concatenate([part.age_probs for part in parts]),
+        gender_probs=np.concatenate([part.gender_probs for part in parts]),
+        person_probs=np.concatenate(people) if people else None,
     )
 
 

@@ -32,14 +32,19 @@ TITLES = {
     "adience_one_off": "Adience's eight bands: at most one off",
     "adience_nll": "Adience's eight bands: negative log-likelihood",
     "adience_ece": "Adience's eight bands: calibration error (ECE)",
+    "generations_accuracy": "six generations (0-6, 7-14, 15-24, 25-44, 45-69, 70+): exact",
+    "age_bins_accuracy": "21 bins of five years, of exact ages: exact",
     "gender_accuracy": "gender",
     "gender_accuracy_adults": "gender, labelled as 18 or older",
     "gender_nll": "gender: negative log-likelihood",
     "gender_ece": "gender: calibration error (ECE)",
+    "people_accuracy": "people, and none of them",
+    "people_nll": "people: negative log-likelihood",
+    "people_ece": "people: calibration error (ECE)",
 }
 """The figures by name. Of `…_ece` see calibration.py; of the others here."""
 IN_YEARS = ("age_mae", "age_mae_18_75", "age_bias")
-IN_NATS = ("groups_nll", "adience_nll", "gender_nll")
+IN_NATS = ("groups_nll", "adience_nll", "gender_nll", "people_nll")
 
 _ADULT_YEARS = 18
 _PRIME = (18, 75)  # years that published figures of small models are often restricted to
@@ -92,6 +97,8 @@ def _task_columns(task: Task) -> dict[str, Float64]:
     known = task.truth >= 0
     off = np.abs(task.judged - task.truth)
     found = {f"{task.name}_accuracy": _where(known, off == 0)}
+    if task.for_comparison:
+        return found
     if task.of_age:
         found[f"{task.name}_one_off"] = _where(known, off <= 1)
     return found | {f"{task.name}_nll": _where(known, -np.log(likelihoods(task)))}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from pipeline.adapters.model_config import CONFIG_NAME, CONTRACT_INPUTS, CONTRACT_OUTPUTS, read_model_config
 from pipeline.adapters.onnx import OnnxClassifier
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 BATCH = 64  # faces at a time: what the served models are configured for
 
+PERSON_PROBS = "person_probs"
+"""An output beside the contract's: measured, never served (networks/identity.py)."""
+_TEMPERATURES = ("age_temperature", "gender_temperature")  # in the file's metadata (provenance.py)
 _DTYPES = {"TYPE_UINT8": "uint8", "TYPE_FP32": "float32"}
 _SUM_TOLERANCE = 1e-3
 _CONTRACT = "the contract in triton_models/README.md"
@@ -34,6 +38,8 @@ class Model:
     name: str
     sha256: str  # of the ONNX file
     network: Network
+    people: int = 0  # that it tells from each other and from nobody of them
+    tempered: bool = False  # whether its graph divides by temperatures that were fitted on validation faces
 
     def estimate(self, crops: UInt8) -> Estimates:
         """Return what it says of (n, 112, 112, 3) uint8 RGB crops.
@@ -41,13 +47,15 @@ class Model:
         Raises:
             TrainingError: An answer is no distribution.
         """
+        sizes = {"age_probs": 101, "gender_probs": 2} | ({PERSON_PROBS: self.people + 1} if self.people else {})
         try:
-            age, gender = self.network.run({"face": crops}, [port.name for port in CONTRACT_OUTPUTS])
+            found = self.network.run({"face": crops}, list(sizes))
         except Exception as error:  # the runtime's classes have no other common ancestor
             raise TrainingError(f"the model {self.name} cannot judge a batch of {len(crops)} faces ({type(error).__name__})") from error
-        self._check("age_probs", age, (len(crops), 101))
-        self._check("gender_probs", gender, (len(crops), 2))
-        return Estimates(age_probs=age, gender_probs=gender)
+        answers = dict(zip(sizes, found, strict=True))
+        for name, size in sizes.items():
+            self._check(name, answers[name], (len(crops), size))
+        return Estimates(**answers)
 
     def _check(self, name: str, probs: Float32, shape: tuple[int, int]) -> None:
         trouble = ""
@@ -91,8 +99,20 @@ def _open_file(path: Path, name: str) -> Model:
     except ValueError as error:
         raise TrainingError(f"the model {path} cannot be loaded: {error}") from None
     signature = network.signature
-    for side, ports, real in (("inputs", CONTRACT_INPUTS, signature.inputs), ("outputs", CONTRACT_OUTPUTS, signature.outputs)):
+    outputs = {name: port for name, port in signature.outputs.items() if name != PERSON_PROBS}
+    for side, ports, real in (("inputs", CONTRACT_INPUTS, signature.inputs), ("outputs", CONTRACT_OUTPUTS, outputs)):
         if real != {port.name: TensorType(dtype=_DTYPES[port.data_type], shape=(None, *port.dims)) for port in ports}:
             there = ", ".join(f"{name} {port.dtype} {list(port.shape)}" for name, port in real.items())
             raise TrainingError(f"the model {path} has other {side} than {_CONTRACT}: {there}")
-    return Model(name=name, sha256=hashlib.sha256(content).hexdigest(), network=network)
+    return Model(
+        name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        network=network,
+        people=(signature.outputs[PERSON_PROBS].shape[-1] or 1) - 1 if PERSON_PROBS in signature.outputs else 0,
+        tempered=_tempered(content),
+    )
+
+
+def _tempered(content: bytes) -> bool:
+    notes = {entry.key: entry.value for entry in onnx.load_model_from_string(content).metadata_props}
+    return any(notes.get(name, "1.0") != "1.0" for name in _TEMPERATURES)

@@ -173,6 +173,7 @@ def _sizes(report: Report) -> Picture | None:
             ("groups_accuracy", "nine age groups: exact, %", 100),
             ("adience_accuracy", "Adience's eight bands: exact, %", 100),
             ("gender_accuracy", "gender: right, %", 100),
+            ("people_accuracy", "people: right, %", 100),
         )
         if any(name in section.figures for section in report.by_size)
     ]

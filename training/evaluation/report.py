@@ -101,6 +101,7 @@ class Report:
     by_quality: tuple[Section, ...]  # by the crop's quality, of faces at all sizes; pose and quality are of faces that the detector found
     calibrations: dict[str, Calibration]  # by task
     density: Density | None
+    tempered: bool = False  # whether the file divides by temperatures that were fitted on validation faces
 
     def save(self, path: Path) -> None:
         """Write it as JSON, a line for each field and section."""

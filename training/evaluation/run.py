@@ -20,7 +20,7 @@ from training.evaluation.quality import POSES, QUALITIES, SHARPNESSES, between, 
 from training.evaluation.report import Report
 from training.evaluation.sections import Judged, section, sections
 from training.evaluation.small import AS_IT_IS_PX, SIZES_PX, crop_of_size
-from training.evaluation.tasks import tasks
+from training.evaluation.tasks import GENDER, PEOPLE, tasks
 from training.faces import FEMALE, MALE
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def evaluate(
         keys_sha256=hashlib.sha256("\n".join(faces.keys).encode()).hexdigest(),
         knows_age=judged.estimates.knows_age,
         knows_gender=judged.estimates.knows_gender,
+        tempered=model.tempered,
         overall=overall,
         by_gender=_by_gender(judged),
         by_group=_by_group(judged),
@@ -141,8 +142,10 @@ def _by_quality(at_sizes: Mapping[int, Judged], qualities: Mapping[int, Sequence
 
 
 def _calibrations(judged: Judged, temperatures: GivenTemperatures) -> dict[str, Calibration]:
-    known = {task.name: task.known() for task in judged.tasks}
-    given = {name: temperatures.age if task.of_age else temperatures.gender for name, task in known.items()}
+    known = [task.known() for task in judged.tasks if not task.for_comparison]
+    given = {GENDER: temperatures.gender, PEOPLE: None}
     return {
-        name: calibration(task, Resamples(len(task.truth)), given[name]) for name, task in known.items() if len(task.truth) >= MIN_FACES
+        task.name: calibration(task, Resamples(len(task.truth)), given.get(task.name, temperatures.age))
+        for task in known
+        if len(task.truth) >= MIN_FACES
     }

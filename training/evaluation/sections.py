@@ -11,6 +11,7 @@ from training.evaluation.calibration import calibration_error
 from training.evaluation.intervals import means, resamples_of
 from training.evaluation.measures import class_columns, columns
 from training.evaluation.report import Confusion, Section
+from training.evaluation.tasks import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +47,9 @@ def section(name: str, judged: Judged) -> Section:
         return Section(name=name, n=n, figures={}, confusions={})
     figures = means(columns(judged.faces, judged.estimates, judged.tasks), resamples)
     known = [task for task in judged.tasks if resamples.enough(task.truth >= 0)]
-    figures |= {f"{task.name}_ece": calibration_error(task, resamples) for task in known}
-    return Section(name=name, n=n, figures=figures, confusions={task.name: _confusion(task, resamples) for task in known})
+    figures |= {f"{task.name}_ece": calibration_error(task, resamples) for task in known if not task.for_comparison}
+    confusions = {task.name: _confusion(task, resamples) for task in known if task.name != BINS}
+    return Section(name=name, n=n, figures=figures, confusions=confusions)
 
 
 def sections(judged: Judged, members: Mapping[str, NDArray[np.bool_]]) -> tuple[Section, ...]:

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from training.evaluation.report import Calibration, Confusion, Report, Section
 
 ABSENT = "-"
-TASK_TITLES = {"gender": "Gender", "groups": "Nine age groups", "adience": "Adience's eight bands"}
+TEMPERED = (
+    "The model's file already divides by temperatures, fitted on the validation part of what it was trained on: "
+    "on these faces its calibration looks better than on others."
+)
+TASK_TITLES = {
+    "gender": "Gender",
+    "groups": "Nine age groups",
+    "adience": "Adience's eight bands",
+    "generations": "Six generations",
+    "people": "People",
+}
 
 _COLUMNS = {
     "age_mae": "MAE",
@@ -31,6 +41,7 @@ _COLUMNS = {
     "gender_accuracy": "gender",
     "gender_accuracy_adults": "18+",
     "gender_ece": "its ECE",
+    "people_accuracy": "people",
 }
 """Of the tables of subsets."""
 _HALVES_NOTE = f"±: half of the 95% interval. {ABSENT}: not known, or fewer than {MIN_FACES} faces, of which no figure is claimed."
@@ -92,6 +103,8 @@ def _overall(report: Report) -> Grid:
     notes = [f"{head.capitalize()}: not estimated by this model." for head in silent]
     if report.overall.n < MIN_FACES:
         notes.append(f"Of {report.overall.n} faces, fewer than {MIN_FACES}, no figure is claimed.")
+    elif not figures:
+        notes.append("The data set has no labels of what this model estimates.")
     return Grid(title="All faces", header=("measure", "value [95% interval]", "faces"), rows=rows, note=" ".join(notes))
 
 
@@ -123,12 +136,14 @@ def _confusion(title: str, confusion: Confusion) -> Grid:
 
 def _calibrations(report: Report) -> Grid:
     fitted = any(each.fitted for each in report.calibrations.values())
+    own = f" {TEMPERED}" if report.tempered and report.part == "validation" else ""
     return Grid(
         title="Calibration",
         header=("", "temperature", "ECE %", "with it", "by chance", "NLL", "with it"),
         rows=tuple((TASK_TITLES[name], *_calibration(each)) for name, each in report.calibrations.items()),
         note="By chance: what exactly right probabilities would show for so many faces. "
-        + ("The temperatures are the likeliest on these faces." if fitted else "The temperatures were given."),
+        + ("The temperatures are the likeliest on these faces." if fitted else "The temperatures were given.")
+        + own,
     )
 
 

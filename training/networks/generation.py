@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from training.evaluation import bands
 from training.likelihood import gender_loss
-from training.networks.base import AGES, Network
+from training.networks.base import Network
 from training.networks.decoding import AgeBins, narrowed, within
 from training.networks.inception_v3 import inception_v3
 
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
     from training.networks.base import Targets
 
-GENERATIONS = ((0, 6), (7, 14), (15, 24), (25, 44), (45, 69), (70, AGES - 1))
+GENERATIONS, AGE_BINS = bands.GENERATIONS.intervals, bands.AGE_BINS.intervals
 """Years, inclusive."""
-AGE_BINS = tuple((first, min(first + 4, AGES - 1)) for first in range(0, AGES, 5))
-"""The 21 bins of identity age: five years each, 100 alone."""
 
 _LOGITS = [len(GENERATIONS), len(AGE_BINS), 2]
 _NOTHING = 1e-9
