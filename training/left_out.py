@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+_LONGEST = 300
+
 
 class UnusableError(Exception):
     """A picture or its label cannot be used.
@@ -24,12 +26,14 @@ class LeftOut:
     """Grows while a data set is read."""
 
     reasons: Counter[str] = field(default_factory=Counter)  # phrase -> how many
-    named: list[str] = field(default_factory=list)  # "17.webp: unknown gender ('x')"
+    named: list[str] = field(default_factory=list)  # "17.webp: unknown gender ('x')"; at most 300 characters, all of them printable
 
     def add(self, name: str, error: UnusableError) -> None:
         """Count and name one."""
         self.reasons[error.reason] += 1
-        self.named.append(f"{name}: {error}")
+        said = f"{name}: {error}"
+        said = said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+        self.named.append("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in said))
 
     def and_also(self, later: LeftOut) -> LeftOut:
         """Return what is left out here and there."""

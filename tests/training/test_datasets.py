@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ def test_the_authors_own_tables_of_fairface_are_read(tmp_path: Path) -> None:
     assert labels_of(train) == {"train/1.jpg": Label(age=(50, 59), gender=MALE, group="East Asian")}
     assert labels_of(val) == {"val/1.jpg": Label(age=(3, 9), gender=FEMALE, group="Indian")}
     assert [one.read() for dataset in (train, val) for one in dataset.pictures()] == list(members.values())
+
+
+def test_faces_to_train_on_are_not_taken_for_the_validation_part(tmp_path: Path) -> None:
+    fairface(tmp_path, [("1.webp", "0-2", "Female", "Black")])
+    with pytest.raises(TrainingError, match=r"fairface_label_val\.csv cannot be read \(No such file or directory\)$"):
+        open_dataset("fairface_val", tmp_path)
 
 
 def test_a_picture_of_another_part_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:
@@ -116,6 +123,22 @@ def test_rows_that_say_too_little_or_what_cannot_be_are_named(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("x" * 100_000 + ".png", "20-29", "male", "White"), f"{'x' * 299}…"),
+        (("a\nb.png", "20-29", "male", "White"), "a\ufffdb.png: name is too long or not printable (7 characters)"),
+        (("2.png", "20-29", "male", "x" * 100_000), f"2.png: unknown race label ('{'x' * 271}…"),
+        (("2.png", "20-29", "male", "White | 99%"), "2.png: unknown race label ('White | 99%')"),
+        (("2.png", "20-29", "male", "White\n## All"), "2.png: unknown race label ('White\\n## All')"),
+    ],
+)
+def test_a_cell_that_would_swell_an_array_or_break_a_table_costs_its_row(tmp_path: Path, row: tuple[str, ...], said: str) -> None:
+    dataset = fairface(tmp_path, [("1.png", "20-29", "male", "White"), row], ["1.png", "2.png"])
+    assert list(labels_of(dataset)) == ["1.png"]
+    assert dataset.left_out.named == [said]
+
+
 def test_a_file_with_two_rows_counts_once_where_they_agree_and_not_at_all_where_not(tmp_path: Path) -> None:
     twice = ("1.png", "20-29", "male", "White")
     rows = [twice, twice, ("2.png", "20-29", "male", "White"), ("2.png", "20-29", "female", "White")]
@@ -146,8 +169,12 @@ def test_a_truncated_zip_costs_only_its_pictures(tmp_path: Path) -> None:
     assert whole.exists()
 
 
-def test_a_zip_that_is_cut_or_changed_anywhere_never_ends_the_reading(tmp_path: Path) -> None:
-    content = write_zip(tmp_path / "1.zip", {"a/1.png": PICTURE, "2.png": PICTURE}).read_bytes()
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_cut_or_changed_anywhere_never_ends_the_reading(tmp_path: Path, packing: int) -> None:
+    with zipfile.ZipFile(tmp_path / "1.zip", "w", packing) as archive:
+        for name in ("a/1.png", "2.png"):
+            archive.writestr(name, PICTURE)
+    content = (tmp_path / "1.zip").read_bytes()
     outcomes: set[object] = set()
     for place in range(0, len(content), 2):
         harmed = [content[:place] + bytes([content[place] ^ bits]) + content[place + 1 :] for bits in (0x01, 0xFF)]
@@ -176,6 +203,26 @@ def test_a_file_that_is_gone_or_closed_to_us_is_named_when_it_is_read(tmp_path: 
     found = PictureFiles(tmp_path).find(["1.png"])
     (tmp_path / "1.png").unlink()
     with pytest.raises(UnusableError, match=r"cannot be read \(FileNotFoundError\)"):
+        found.read()
+
+
+@pytest.mark.parametrize("name", ["30_1_0_2.jpg", "pictures.zip"])
+@pytest.mark.parametrize("kind", ["pipe", "link to a device"])
+def test_what_is_no_regular_file_is_named_and_never_opened(tmp_path: Path, name: str, kind: str) -> None:
+    write_files(tmp_path, {"20_1_0_1.jpg": PICTURE})
+    os.mkfifo(tmp_path / name) if kind == "pipe" else (tmp_path / name).symlink_to("/dev/zero")
+    signal.alarm(20)  # a pipe that is opened is waited for
+    dataset = open_dataset("utkface", tmp_path)
+    signal.alarm(0)
+    assert list(labels_of(dataset)) == ["20_1_0_1.jpg"]
+    assert dataset.left_out.named == [f"{name}: not a regular file"]
+
+
+def test_a_file_that_has_grown_is_read_no_further_than_the_limit(tmp_path: Path) -> None:
+    write_files(tmp_path, {"1.png": PICTURE})
+    found = PictureFiles(tmp_path).find(["1.png"])
+    os.truncate(tmp_path / "1.png", 65 * 2**20)
+    with pytest.raises(UnusableError, match="file is too large"):
         found.read()
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from training.framing import Framing
 
 
+_MAX_LENGTH = 200  # of a key: the arrays of faces have room for the longest in each row
+
+
 class Row(NamedTuple):
     """A row of a data set's table."""
 
@@ -34,6 +37,7 @@ class Dataset:
     framing: Framing  # how faces lie in its pictures
     listed: tuple[LabelledPicture, ...]
     left_out: LeftOut  # of its table and its files
+    held_out: frozenset[str] = frozenset()  # `Faces.keys` that its authors set aside; none: a hash chooses (split.py)
     content: str  # SHA-256 of keys, labels and the pictures' sizes and checksums (of loose files: when they were changed)
 
     def __len__(self) -> int:
@@ -76,7 +80,7 @@ def _labels(rows: Iterable[Row], left_out: LeftOut) -> dict[tuple[str, ...], Lab
     unusable = Counter[tuple[str, ...]]()
     for row in rows:
         try:
-            found.setdefault(row.names, []).append(row.label())
+            found.setdefault(row.names, []).append(_usable(row))
         except UnusableError as error:
             unusable[row.names] += 1
             left_out.add(row.names[0], error)
@@ -88,3 +92,10 @@ def _labels(rows: Iterable[Row], left_out: LeftOut) -> dict[tuple[str, ...], Lab
         for _ in said[1:] if agree else said:
             left_out.add(names[0], UnusableError("listed twice", "" if agree else "with different labels"))
     return labels
+
+
+def _usable(row: Row) -> Label:
+    key = row.names[0]
+    if len(key) > _MAX_LENGTH or not key.isprintable():
+        raise UnusableError("name is too long or not printable", f"{len(key)} characters")
+    return row.label()

@@ -1,7 +1,7 @@
 """FairFace: nine age groups, in the wild (Kärkkäinen and Joo, WACV 2021).
 
 Read are a folder's `labels.csv` (file, age_group, gender, race) and the authors' own `fairface_label_train.csv` (file, age, gender,
-race), the validation part also `fairface_label_val.csv`.
+race); of the validation part `fairface_label_val.csv` alone, for a `labels.csv` holds faces to train on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.types import AGE_BANDS
 from training.datasets.dataset import Row, gather
 from training.datasets.files import PictureFiles
-from training.datasets.labels import gender
+from training.datasets.labels import gender, race
 from training.datasets.tables import cell, read_table
 from training.faces import MAX_AGE, Label
 from training.framing import TIGHT
@@ -35,7 +35,8 @@ def open_fairface(root: Path) -> Dataset:
     Raises:
         TrainingError: The table cannot be read.
     """
-    return _open(root, "fairface", "train")
+    table = root / "fairface_label_train.csv"
+    return _open(root, "fairface", table, "age") if table.exists() else _open(root, "fairface", root / "labels.csv", "age_group")
 
 
 def open_fairface_val(root: Path) -> Dataset:
@@ -44,13 +45,10 @@ def open_fairface_val(root: Path) -> Dataset:
     Raises:
         TrainingError: The table cannot be read.
     """
-    return _open(root, "fairface_val", "val")
+    return _open(root, "fairface_val", root / "fairface_label_val.csv", "age")
 
 
-def _open(root: Path, name: str, part: str) -> Dataset:
-    table, column = root / f"fairface_label_{part}.csv", "age"
-    if not table.exists():
-        table, column = root / "labels.csv", "age_group"
+def _open(root: Path, name: str, table: Path, column: str) -> Dataset:
     rows = read_table(table, ("file", column, "gender", "race"))
     labelled = [Row((row["file"] or "",), partial(_label, row, column)) for row in rows]
     return gather(name, "CC-BY-4.0", TIGHT, labelled, PictureFiles(root))
@@ -60,4 +58,4 @@ def _label(row: Cells, column: str) -> Label:
     group = cell(row, column)
     if group not in _INTERVALS:
         raise UnusableError("unknown age group", repr(group))
-    return Label(age=_INTERVALS[group], gender=gender(cell(row, "gender")), group=cell(row, "race"))
+    return Label(age=_INTERVALS[group], gender=gender(cell(row, "gender")), group=race(cell(row, "race")))

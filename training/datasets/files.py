@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from lzma import LZMAError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _MAX_BYTES = 64 * 2**20
 # A zip's damage shows itself in all these ways. RuntimeError: a password is asked for, or the packing is not known.
-_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error, LZMAError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +37,18 @@ class PictureFile:
         """Return the content.
 
         Raises:
-            UnusableError: It cannot be read.
+            UnusableError: It cannot be read, or is too large.
         """
         if self.size > _MAX_BYTES:
             raise UnusableError("file is too large", f"{self.size} bytes")
         try:
-            return self.source.read_bytes() if isinstance(self.source, Path) else self.source.read(self.path)
+            with self.source.open("rb") if isinstance(self.source, Path) else self.source.open(self.path) as file:
+                content = file.read(_MAX_BYTES + 1)
         except _UNREADABLE as error:
             raise UnusableError("cannot be read", type(error).__name__) from None
+        if len(content) > _MAX_BYTES:  # it has grown since it was found
+            raise UnusableError("file is too large", f"more than {_MAX_BYTES} bytes")
+        return content
 
 
 class PictureFiles:
@@ -86,21 +92,24 @@ class PictureFiles:
             for folder, folders, names in os.walk(root, onerror=_stop):
                 folders.sort()
                 for name in sorted(names):
-                    if name.lower().endswith(".zip"):
-                        yield from self._members(Path(folder, name))
-                    elif _is_picture(name):
-                        yield from self._loose(Path(folder, name), root)
+                    if name.lower().endswith(".zip") or _is_picture(name):
+                        yield from self._found(Path(folder, name), root)
         except OSError as error:
             raise TrainingError(f"{error.filename} cannot be read ({error.strerror})") from None
 
-    def _loose(self, path: Path, root: Path) -> Iterator[PictureFile]:
+    def _found(self, path: Path, root: Path) -> Iterator[PictureFile]:
         name = path.relative_to(root).as_posix()
         try:
             about = path.stat()
         except OSError as error:
             self.left_out.add(name, UnusableError("cannot be read", type(error).__name__))
             return
-        yield PictureFile(path=name, size=about.st_size, stamp=about.st_mtime_ns, source=path)
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device never ends
+            self.left_out.add(name, UnusableError("not a regular file"))
+        elif _is_picture(path.name):
+            yield PictureFile(path=name, size=about.st_size, stamp=about.st_mtime_ns, source=path)
+        else:
+            yield from self._members(path)
 
     def _members(self, path: Path) -> Iterator[PictureFile]:
         try:

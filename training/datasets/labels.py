@@ -8,6 +8,7 @@ from training.faces import FEMALE, MALE, MAX_AGE
 from training.left_out import UnusableError
 
 _GENDERS = {"f": FEMALE, "female": FEMALE, "m": MALE, "male": MALE}
+_MAX_LENGTH = 200
 
 
 def gender(word: str) -> int:
@@ -19,6 +20,17 @@ def gender(word: str) -> int:
     if word.lower() not in _GENDERS:
         raise UnusableError("unknown gender", repr(word))
     return _GENDERS[word.lower()]
+
+
+def race(word: str) -> str:
+    """Return a race label, which becomes a row's title in the card's table.
+
+    Raises:
+        UnusableError: It is too long, or would break that table.
+    """
+    if len(word) > _MAX_LENGTH or "|" in word or not word.isprintable():
+        raise UnusableError("unknown race label", repr(word))
+    return word
 
 
 def exact_age(years: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from training.datasets.dataset import Row, gather
 from training.datasets.files import PictureFiles
-from training.datasets.labels import exact_age, gender
+from training.datasets.labels import exact_age, gender, race
 from training.datasets.tables import cell, read_table
 from training.faces import FEMALE, MALE, Label
 from training.framing import TIGHT
@@ -44,7 +44,7 @@ def open_utkface(root: Path) -> Dataset:
 
 
 def _label(row: Cells) -> Label:
-    return Label(age=exact_age(cell(row, "age")), gender=gender(cell(row, "gender")), group=cell(row, "race"))
+    return Label(age=exact_age(cell(row, "age")), gender=gender(cell(row, "gender")), group=race(cell(row, "race")))
 
 
 def label_of_name(name: str) -> Label:
@@ -56,9 +56,9 @@ def label_of_name(name: str) -> Label:
     fields = name.split("_")
     if len(fields) != _FIELDS:
         raise UnusableError("name is not [age]_[gender]_[race]_[date]")
-    age, sex, race, _ = fields
+    age, sex, number, _ = fields
     if sex not in _GENDERS:
         raise UnusableError("unknown gender", repr(sex))
-    if race not in _RACES:
-        raise UnusableError("unknown race label", repr(race))
-    return Label(age=exact_age(age), gender=_GENDERS[sex], group=_RACES[race])
+    if number not in _RACES:
+        raise UnusableError("unknown race label", repr(number))
+    return Label(age=exact_age(age), gender=_GENDERS[sex], group=_RACES[number])
