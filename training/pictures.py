@@ -41,7 +41,10 @@ def decode(content: bytes) -> UInt8:
         if min(picture.size) < _MIN_SIDE_PX:
             raise UnusableError("too small", f"{picture.width} x {picture.height}")
         try:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits of gray, of which convert() would make white
+                upright = Image.fromarray((np.asarray(upright) // 256).astype(np.uint8))
+            return np.array(upright.convert("RGB"))
         except Exception as error:  # noqa: BLE001 - as above
             raise UnusableError("damaged picture", type(error).__name__) from None
 

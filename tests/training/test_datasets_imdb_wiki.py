@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from tests.training.albums import write_files
 from training.datasets import open_dataset
@@ -139,5 +139,20 @@ def test_a_damaged_table_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"\(KeyError\)$"):
         open_dataset("imdb_wiki", tmp_path)
     write_mat(tmp_path / "wiki.mat", ["1.jpg"], [GOOD, GOOD])
-    with pytest.raises(TrainingError, match=r"its columns differ in length$"):
+    with pytest.raises(TrainingError, match=r"its columns are not lists of one length$"):
         open_dataset("imdb_wiki", tmp_path)
+    savemat(tmp_path / "wiki.mat", {"wiki": {column: np.ones((2, 2)) for column in (*COLUMNS, "full_path")}})
+    with pytest.raises(TrainingError, match=r"its columns are not lists of one length$"):
+        open_dataset("imdb_wiki", tmp_path)
+
+
+def test_of_a_file_only_the_table_is_read(tmp_path: Path) -> None:
+    write_mat(tmp_path / "wiki.mat", ["1.jpg"], [GOOD])
+    table = loadmat(tmp_path / "wiki.mat", simplify_cells=True)["wiki"]
+    savemat(tmp_path / "wiki.mat", {"wiki": table, "more": np.random.default_rng(0).random(10_000)}, do_compression=True)
+    content = (tmp_path / "wiki.mat").read_bytes()
+    (tmp_path / "wiki.mat").write_bytes(content[:-500] + bytes(500))
+    with pytest.raises(ValueError, match="corrupted"):
+        loadmat(tmp_path / "wiki.mat")
+    write_files(tmp_path, {"1.jpg": b"w"})
+    assert len(open_dataset("imdb_wiki", tmp_path)) == 1

@@ -47,6 +47,12 @@ def test_any_way_of_colour_becomes_rgb(mode: str) -> None:
     assert decode(file.getvalue()).shape == (176, 176, 3)
 
 
+def test_sixteen_bits_of_gray_become_eight_and_not_white() -> None:
+    gray = cv2.cvtColor(picture(), cv2.COLOR_RGB2GRAY)
+    fine = gray.astype(np.uint16) * 256 + 77
+    np.testing.assert_array_equal(decode(bytes(cv2.imencode(".png", fine)[1])), np.stack([gray] * 3, axis=2))
+
+
 def test_a_photo_is_turned_upright() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6  # a camera held upright

@@ -103,11 +103,11 @@ def _columns(path: Path, part: str) -> list[Any]:
     from scipy.io import loadmat  # noqa: PLC0415 - half a second, for one data set of many
 
     try:
-        table = loadmat(path, simplify_cells=True)[part]
+        table = loadmat(path, simplify_cells=True, variable_names=[part])[part]
         born, taken, names, *others = (np.atleast_1d(table[column]) for column in _COLUMNS)
         columns = [names, *(np.asarray(numbers, np.float64) for numbers in (born, taken, *others))]
     except Exception as error:  # noqa: BLE001 - what scipy raises depends on where the file is damaged
         raise TrainingError(f"{path} is not the table of {part} ({type(error).__name__})") from None
-    if len({column.shape for column in columns}) != 1:
-        raise TrainingError(f"{path} is not the table of {part}: its columns differ in length")
+    if {column.shape for column in columns} != {(len(names),)}:
+        raise TrainingError(f"{path} is not the table of {part}: its columns are not lists of one length")
     return columns
