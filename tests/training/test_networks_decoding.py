@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from training.errors import TrainingError
+from training.evaluation import bands
 from training.networks import open_network
 from training.networks.base import AGES, Targets
 from training.networks.decoding import AgeBins, even, narrowed, within
 from training.networks.generation import AGE_BINS, GENERATIONS, Generation
 from training.networks.googlenet_gender import GooglenetGender
-from training.networks.levi_hassner import BANDS, LeviHassnerModified
+from training.networks.levi_hassner import LeviHassnerModified
 
 SURE = 50.0  # a logit that leaves nothing to the others
-ADIENCE = AgeBins(BANDS, half_life_years=7)
+ADIENCE = AgeBins(bands.ADIENCE_LABELS, half_life_years=7)
 
 
 def numbers(*values: int) -> torch.Tensor:
@@ -82,13 +84,20 @@ def test_narrowed_years_sum_to_one(data: st.DataObject) -> None:
     torch.testing.assert_close(narrowed(coarse, fine, within(first, last)).sum(dim=1), torch.ones(3), atol=1e-4, rtol=0)
 
 
-def test_the_years_of_a_gap_belong_to_the_nearer_band() -> None:
+def test_the_years_of_a_gap_belong_to_the_nearer_band_a_tie_to_the_younger() -> None:
     owner = (ADIENCE.spread > 0).float()
     assert owner[:, 21].tolist() == owner[:, 22].tolist() == [0, 0, 0, 1, 0, 0, 0, 0]  # 15-20
     assert owner[:, 23].tolist() == [0, 0, 0, 0, 1, 0, 0, 0]  # 25-32
     assert ADIENCE.spread[0].nonzero().flatten().tolist() == [0, 1, 2, 3]
-    assert (ADIENCE.spread[0, 3] / ADIENCE.spread[0, 2]).item() == pytest.approx(0.5)  # 3 is the middle of 2 and 4
+    assert ADIENCE.spread[0, :4].tolist() == [0.25] * 4  # 3 is the middle of 2 and 4
     torch.testing.assert_close(ADIENCE.spread.sum(dim=1), torch.ones(8))
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=8, max_size=8))
+def test_the_band_that_is_judged_is_the_networks_likeliest(values: list[float]) -> None:
+    probs = torch.softmax(torch.tensor([values]) * 5, dim=1)
+    judged = np.add.reduceat(ADIENCE.years(probs).numpy(), np.array(bands.ADIENCE.starts), axis=1)
+    np.testing.assert_allclose(judged, probs.numpy(), atol=1e-6)
 
 
 def test_half_of_the_open_band_is_within_its_half_life() -> None:
@@ -119,8 +128,8 @@ def test_sigmoids_are_divided_by_their_sum() -> None:
     logits[0, 1] = logits[0, 4] = 0.0  # each half right: 4-6 and 25-32
     logits[0, 8], logits[0, 9] = SURE, 0.0  # surely female, and half male
     answers = network.decode(logits)
-    assert answers["age_probs"][0, 23:35].sum().item() == pytest.approx(0.5 * 12 / 12.5)  # 25-32 and the years nearer to it
-    assert answers["age_probs"][0, 4:7].sum().item() == pytest.approx(0.5 * 3 / 4)  # 3 and 7 are half its own
+    assert answers["age_probs"][0, 23:36].sum().item() == pytest.approx(0.5)  # 25-32 and the years nearer to it
+    assert answers["age_probs"][0, 4:8].sum().item() == pytest.approx(0.5)  # 7 is its own, 3 is not
     assert answers["gender_probs"][0].tolist() == pytest.approx([2 / 3, 1 / 3])
 
 
@@ -128,6 +137,23 @@ def test_faces_without_a_known_gender_teach_none() -> None:
     network = open_network("levi_hassner_modified", {"side_px": 64, "width": 0.25})
     targets = Targets(age_low=numbers(20, 30), age_high=numbers(29, 39), gender=numbers(-1, -1), person=numbers(0, 0))
     assert float(network.losses(torch.randn(2, 10), targets)["gender"]) == 0
+
+
+@pytest.mark.parametrize("name", ["levi_hassner", "levi_hassner_modified"])
+def test_faces_of_any_age_teach_no_age(name: str) -> None:
+    network = open_network(name, {"side_px": 64, "width": 0.25})
+    logits = torch.randn(3, 10, requires_grad=True)
+    targets = Targets(age_low=numbers(20, 0, 0), age_high=numbers(29, 100, 9), gender=numbers(-1, -1, -1), person=numbers(0, 0, 0))
+    network.losses(logits, targets)["age"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    assert logits.grad is not None
+    assert (logits.grad[:, :8].abs().sum(dim=1) > 1e-6).tolist() == [True, False, True]
+
+
+def test_more_people_than_the_network_knows_are_one_clear_line() -> None:
+    network = open_network("identity", {"people": 2})
+    targets = Targets(age_low=numbers(0, 0), age_high=numbers(100, 100), gender=numbers(-1, -1), person=numbers(1, 3))
+    with pytest.raises(TrainingError, match=r"^the data hold 3 people or more, the network 2; set `people` in the recipe's options$"):
+        network.losses(torch.randn(2, 3), targets)
 
 
 def test_what_is_not_estimated_is_even() -> None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 
+from training.evaluation.bands import starts_of
 from training.networks.base import AGES
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ _NOTHING = 1e-9
 class AgeBins(nn.Module):
     """Bins of a network that knows no single years, and how the probability of each is spread over years.
 
-    A bin is spread evenly. A year in a gap between two bins belongs to the nearer one, in equal parts to both in the middle.
+    A bin is spread evenly. A year in a gap between two bins belongs to one of them, the same that it is judged by (`bands.starts_of`).
 
     Args:
         bins: First and last year of each, ascending, the first from 0, the last up to 100.
@@ -33,12 +35,10 @@ class AgeBins(nn.Module):
     def __init__(self, bins: Sequence[tuple[int, int]], *, half_life_years: float | None = None) -> None:
         super().__init__()
         years = torch.arange(AGES)
-        edges = torch.tensor(bins)
-        outside = torch.maximum(edges[:, :1] - years, years - edges[:, 1:]).clamp(min=0)
-        spread = (outside == outside.amin(dim=0)).float()
-        spread /= spread.sum(dim=0)
+        owner = torch.bucketize(years, torch.tensor(starts_of(bins)), right=True) - 1
+        spread = functional.one_hot(owner, len(bins)).T.float()
         if half_life_years is not None:
-            spread[-1] *= 0.5 ** ((years - edges[-1, 0]).clamp(min=0) / half_life_years)
+            spread[-1] *= 0.5 ** ((years - bins[-1][0]).clamp(min=0) / half_life_years)
         self.register_buffer("spread", spread / spread.sum(dim=1, keepdim=True), persistent=False)
 
     def years(self, probs: Tensor) -> Tensor:

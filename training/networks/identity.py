@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.errors import TrainingError
 from training.networks.base import AGES, Network
 from training.networks.decoding import even
 from training.networks.plan import chain, flat_size, max_pool, scaled, unit
@@ -53,7 +54,14 @@ class Identity(Network):
         return logits.float()
 
     def losses(self, logits: Tensor, targets: Targets) -> Mapping[str, Tensor]:
-        """Return the part `person`."""
+        """Return the part `person`.
+
+        Raises:
+            TrainingError: The data hold more people than the network.
+        """
+        most, people = int(targets.person.max()), logits.shape[1] - 1
+        if most > people:
+            raise TrainingError(f"the data hold {most} people or more, the network {people}; set `people` in the recipe's options")
         return {"person": functional.cross_entropy(logits, targets.person)}
 
     def decode(self, logits: Tensor) -> Mapping[str, Tensor]:

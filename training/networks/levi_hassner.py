@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.evaluation.bands import ADIENCE_LABELS as BANDS
+from training.faces import ANY_AGE
 from training.likelihood import gender_loss
-from training.networks.base import AGES, Network
+from training.networks.base import Network
 from training.networks.decoding import AgeBins
 from training.networks.plan import chain, flat_size, local_response, max_pool, scaled, unit
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     from training.networks.base import Targets
     from training.networks.plan import Plan
-
-BANDS = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, AGES - 1))
-"""The eight bands of Adience: years, inclusive."""
 
 _HALF_LIFE_YEARS = 7.0  # of those beyond 60: half of them are younger than 67
 _HIDDEN = 512
@@ -90,14 +89,13 @@ class LeviHassnerModified(LeviHassner):
     _DROPOUT = 0.0
 
     def losses(self, logits: Tensor, targets: Targets) -> Mapping[str, Tensor]:
-        """Return the parts `age` and `gender`: binary cross-entropies, summed over the answers."""
-        bands, genders = _shares(logits[:, : len(BANDS)]), logits[:, len(BANDS) :]
+        """Return the parts `age` and `gender`: binary cross-entropies of what is known, summed over the answers."""
+        aged = (targets.age_low > ANY_AGE[0]) | (targets.age_high < ANY_AGE[1])
+        bands = logits[aged, : len(BANDS)]
+        likely = self.bins.posterior(_shares(bands), targets.age_low[aged], targets.age_high[aged])
         known = targets.gender >= 0
         wanted = functional.one_hot(targets.gender[known], 2).float()
-        return {
-            "age": _answers_loss(logits[:, : len(BANDS)], self.bins.posterior(bands, targets.age_low, targets.age_high)),
-            "gender": _answers_loss(genders[known], wanted),
-        }
+        return {"age": _answers_loss(bands, likely), "gender": _answers_loss(logits[known, len(BANDS) :], wanted)}
 
     def decode(self, logits: Tensor) -> Mapping[str, Tensor]:
         """Return the contract's outputs."""
