@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from training.aligned import aligned
 from training.datasets import open_dataset
 from training.faces import joined
-from training.split import split
+from training.split import copies_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def open_parts(names: Sequence[str], data: Path, cache: Path, console: Console) -> tuple[Faces, Faces]:
-    """Return the training and the validation faces of data sets, aligned; each is split by itself.
+    """Return the training and the validation faces of data sets, aligned.
+
+    Each is split by itself; faces to train on that are near copies of another one's validation faces are left out.
 
     Args:
         names: Of the data sets.
@@ -29,8 +31,10 @@ def open_parts(names: Sequence[str], data: Path, cache: Path, console: Console) 
     """
     train, validation = [], []
     for name in names:
-        faces = aligned(open_dataset(name, data / name), cache, console)
-        halves = split(faces)
+        dataset = open_dataset(name, data / name)
+        faces = aligned(dataset, cache, console)
+        halves = split(faces, held_out=dataset.held_out)
         train.append(faces.take(halves.train))
         validation.append(faces.take(halves.validation))
-    return joined(train), joined(validation)
+    learnt, measured = joined(train), joined(validation)
+    return learnt.take(~copies_of(learnt.fingerprints, measured.fingerprints)), measured

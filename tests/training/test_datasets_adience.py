@@ -8,8 +8,9 @@ import pytest
 
 from tests.training.albums import write_files, write_table
 from training.datasets import open_dataset
-from training.datasets.adience import BANDS, band_of, folds
+from training.datasets.adience import band_of
 from training.errors import TrainingError
+from training.evaluation.bands import ADIENCE_LABELS as BANDS
 from training.faces import ANY_AGE, FEMALE, MALE, UNKNOWN_GENDER, Label
 from training.left_out import UnusableError
 
@@ -82,14 +83,12 @@ def test_faces_have_what_is_known_of_them(tmp_path: Path) -> None:
     assert dataset.left_out.reasons == {"neither age nor gender is known": 1, "unknown gender": 1}
 
 
-def test_folds_hold_the_keys_of_their_tables(tmp_path: Path) -> None:
+def test_the_last_fold_is_held_out(tmp_path: Path) -> None:
     rows = [(f"user{number % 5}", f"{number}.jpg", "1", "(0, 2)", "m") for number in range(20)]
     root = write_files(tables(tmp_path, rows), {f"aligned/user{n % 5}/landmark_aligned_face.1.{n}.jpg": b"" for n in range(20)})
-    keys = [one.key for one in open_dataset("adience", root).pictures()]
-    found = folds(root)
-    assert len(found) == 5
-    assert sorted(key for fold in found for key in fold) == sorted(keys)
-    assert [{key.split("/")[0] for key in fold} for fold in found] == [{f"user{fold}"} for fold in range(5)]
+    dataset = open_dataset("adience", root)
+    assert dataset.held_out == {f"adience/{one.key}" for one in dataset.pictures() if one.key.startswith("user4/")}
+    assert len(dataset.held_out) == 4
 
 
 def test_a_fold_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.training.drawn import drawn_faces
 from training.errors import TrainingError
 from training.faces import Faces, joined
-from training.split import NEAR_BITS, families, split
+from training.split import NEAR_BITS, copies_of, families, split
 
 
 def flipped(fingerprint: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], bits: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
@@ -62,6 +62,23 @@ def test_near_copies_of_validation_faces_are_left_out_and_others_stay_together()
     assert chosen in parts.validation
     assert parts.dropped.tolist() == [copies[0]]
     assert {trained, copies[1]} <= set(parts.train.tolist())
+
+
+def test_what_the_authors_hold_out_is_the_validation_part_and_its_copies_are_dropped() -> None:
+    faces = drawn_faces(50)
+    fingerprints = faces.fingerprints.copy()
+    fingerprints[3] = fingerprints[40]
+    fingerprints[41] = fingerprints[40]
+    parts = split(replace(faces, fingerprints=fingerprints), held_out=frozenset(faces.keys[40:].tolist()))
+    assert parts.validation.tolist() == list(range(40, 50))
+    assert parts.dropped.tolist() == [3]
+    assert parts.train.tolist() == [place for place in range(40) if place != 3]
+
+
+def test_copies_of_other_pictures_are_found() -> None:
+    prints, others = drawn_faces(1200).fingerprints, drawn_faces(30, seed=1).fingerprints
+    prints[700], prints[1100] = flipped(others[29], NEAR_BITS), flipped(others[0], NEAR_BITS + 1)
+    assert np.flatnonzero(copies_of(prints, others)).tolist() == [700]
 
 
 @pytest.mark.parametrize(("bits", "related"), [(0, True), (NEAR_BITS, True), (NEAR_BITS + 1, False)])

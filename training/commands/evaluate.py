@@ -94,8 +94,10 @@ def _subject(dataset: str, root: Path, part: str, training_dir: Path) -> Subject
     from training.evaluation.run import Subject  # noqa: PLC0415 - as above
     from training.split import split  # noqa: PLC0415 - as above
 
-    faces = aligned(open_dataset(dataset, root), training_dir / "aligned", Console(stderr=True, highlight=False))
-    return Subject(faces=faces.take(split(faces).validation) if part == "validation" else faces, dataset=dataset, part=part)
+    opened = open_dataset(dataset, root)
+    faces = aligned(opened, training_dir / "aligned", Console(stderr=True, highlight=False))
+    chosen = faces.take(split(faces, held_out=opened.held_out).validation) if part == "validation" else faces
+    return Subject(faces=chosen, dataset=dataset, part=part)
 
 
 def _evaluated(model: Model, subject: Subject, sizes_px: tuple[int, ...], temperatures: GivenTemperatures) -> Report:

@@ -33,6 +33,6 @@ def prepare(
     console.print(summary_table(opened, prepared))
     named = prepared.left_out.named
     print_names(prepared.left_out, console, most=len(named) if all_names else _NAMED)
-    parts = split(prepared.faces)
+    parts = split(prepared.faces, held_out=opened.held_out)
     console.print(split_table(prepared.faces, parts))
     console.print(f"validation part: SHA-256 {parts.digest(prepared.faces)} of its sorted keys", soft_wrap=True)

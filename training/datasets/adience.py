@@ -11,6 +11,7 @@ does the same with all but the few that this rule refuses ("3", "35", "(8, 23)")
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from training.datasets.dataset import Row, gather
 from training.datasets.files import PictureFiles
 from training.datasets.labels import gender
 from training.datasets.tables import cell, read_table
-from training.faces import ANY_AGE, MAX_AGE, UNKNOWN_GENDER, Label
+from training.evaluation.bands import ADIENCE_LABELS as BANDS
+from training.faces import ANY_AGE, UNKNOWN_GENDER, Label
 from training.framing import CENTRED
 from training.left_out import UnusableError
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from training.datasets.dataset import Dataset
     from training.datasets.tables import Cells
 
-BANDS = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, MAX_AGE))
 FOLDS = 5
 
 _COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
@@ -39,22 +40,15 @@ _NO_GENDER = ("", "u")
 
 
 def open_adience(root: Path) -> Dataset:
-    """Open all five folds.
+    """Open all five folds; the last one is held out, so that nobody is trained on and measured.
 
     Raises:
         TrainingError: A table is missing or is none.
     """
-    rows = [Row(_names(row), partial(_label, row)) for fold in range(FOLDS) for row in _table(root, fold)]
-    return gather("adience", "research only, by its authors' licence", CENTRED, rows, PictureFiles(root))
-
-
-def folds(root: Path) -> tuple[frozenset[str], ...]:
-    """Return the keys of the pictures of each fold: training takes four and measures on the fifth, in turn.
-
-    Raises:
-        TrainingError: A table is missing or is none.
-    """
-    return tuple(frozenset(_names(row)[0] for row in _table(root, fold)) for fold in range(FOLDS))
+    folds = [read_table(root / f"fold_{fold}_data.txt", _COLUMNS, delimiter="\t") for fold in range(FOLDS)]
+    rows = [Row(_names(row), partial(_label, row)) for fold in folds for row in fold]
+    dataset = gather("adience", "research only, by its authors' licence", CENTRED, rows, PictureFiles(root))
+    return replace(dataset, held_out=frozenset(f"adience/{_names(row)[0]}" for row in folds[-1]))
 
 
 def band_of(age: str) -> tuple[int, int]:
@@ -93,7 +87,3 @@ def _label(row: Cells) -> Label:
 def _names(row: Cells) -> tuple[str, ...]:
     user, image, face = (row[column] or "" for column in _COLUMNS[:3])
     return f"{user}/coarse_tilt_aligned_face.{face}.{image}", f"{user}/landmark_aligned_face.{face}.{image}"
-
-
-def _table(root: Path, fold: int) -> list[Cells]:
-    return read_table(root / f"fold_{fold}_data.txt", _COLUMNS, delimiter="\t")

@@ -53,6 +53,9 @@ def _open(root: Path, name: str, parts: tuple[str, ...]) -> Dataset:
 
 
 def _label(row: Cells) -> Label:
-    """Return the apparent age to the year, with its deviation where the guesses differed at all."""
+    """Return the apparent age to the year, with its deviation where the guesses differed at all.
+
+    Labels are whole years: rounding the mean of the guesses moves an error, and so the ε-error, by up to half a year.
+    """
     mean, deviation = (number(cell(row, column)) for column in (_MEAN, _DEVIATION))
     return Label(age=checked_age(round(mean)), sigma=deviation if deviation > 0 else None)
