@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _VERSION = 2
 """Of everything in training/ that decides what canvases look like, framing.py included: another one prepares anew."""
 
+_NAMED = 5
+
 
 class _Done(NamedTuple):
     picture: LabelledPicture
@@ -46,12 +48,18 @@ class _Done(NamedTuple):
 
 
 def aligned(dataset: Dataset, cache: Path, console: Console) -> Faces:
-    """Return the aligned faces of a data set, prepared on the first call.
+    """Return the aligned faces of a data set, prepared on the first call; one line says what was left out.
 
     Raises:
         TrainingError: No picture of it can be used, or the cache cannot be written.
     """
-    return prepare(dataset, cache, console).faces
+    prepared = prepare(dataset, cache, console)
+    named = prepared.left_out.named
+    if named:
+        some = "; ".join(named[:_NAMED]) + ("; …" if len(named) > _NAMED else "")
+        line = f"{dataset.name}: left out: {prepared.left_out} ({some}); headcount-train prepare {dataset.name} ROOT --all-names names all"
+        console.print(escape(line), soft_wrap=True)
+    return prepared.faces
 
 
 def prepare(dataset: Dataset, cache: Path, console: Console, *, detector: Detector | None = None) -> Prepared:

@@ -18,7 +18,7 @@ from pipeline.adapters.detectors import make_detector
 from pipeline.settings import load_settings
 from pipeline.stages.align import align
 from tests.training.albums import BrightDetector, encoded, picture, write_table, write_zip
-from training.aligned import canvas_of, prepare
+from training.aligned import aligned, canvas_of, prepare
 from training.datasets import open_dataset
 from training.errors import TrainingError
 from training.faces import CANVAS_SIDE_PX, MALE, MARGIN_PX
@@ -201,6 +201,19 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_kept(tmp_path
         "text.png: not a picture (UnidentifiedImageError)",
         "small.png: too small (12 x 12)",
     ]
+
+
+def test_each_call_says_in_one_line_what_was_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_DETECTOR", "mtcnn")  # the one that comes with the product
+    dataset = utkface(tmp_path, {**pictures(1), **{f"bad-{number}.png": b"hello" for number in range(7)}})
+    for _ in range(2):  # aligned, and read from the cache
+        said = StringIO()
+        assert len(aligned(dataset, tmp_path / "cache", Console(file=said))) == 1
+        assert said.getvalue().splitlines() == [
+            "utkface: left out: not a picture 7 ("
+            + "".join(f"bad-{number}.png: not a picture (UnidentifiedImageError); " for number in range(5))
+            + "…); headcount-train prepare utkface ROOT --all-names names all"
+        ]
 
 
 def test_where_nothing_is_left_one_line_says_why(tmp_path: Path) -> None:
