@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ _Seconds = Annotated[float, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Person(_Part):
@@ -55,6 +56,13 @@ class Face(_Part):
     xyxy: Box
     hard: bool = False  # a profile, mostly hidden or very small: it may be missed
 
+    @model_validator(mode="after")
+    def _upright(self) -> Self:
+        left, top, right, bottom = self.xyxy
+        if left >= right or top >= bottom:
+            raise ValueError("expected left, top, right, bottom: right beyond left, bottom below top")
+        return self
+
 
 class Instant(_Part):
     """Faces that are visible at one time."""
@@ -71,6 +79,15 @@ class Truth(_Part):
     height: int = 0
     persons: Annotated[dict[str, Person], Field(min_length=1)]
     instants: tuple[Instant, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_these_people_in_order(self) -> Self:
+        if any(one.t_s >= other.t_s for one, other in pairwise(self.instants)):
+            raise ValueError("expected instants in the order of t_s, none twice")
+        unknown = sorted({name for instant in self.instants for name in instant.boxes} - set(self.persons))
+        if unknown:
+            raise ValueError(f"expected boxes of persons only, got one of {unknown[0]!r}")
+        return self
 
     def place(self, person: str, t_s: float) -> Box | None:
         """Return where a face is at a time, between the instants that were looked at; None: nobody wrote it down."""

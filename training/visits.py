@@ -88,7 +88,7 @@ class Comparison:
     missed: tuple[str, ...]  # people who should be a visit and are none
     extra: tuple[str, ...]  # visits that are nobody's
     people: int  # who should be a visit
-    gender_error: float  # total variation between the true and the counted shares, 0..1: half the sum of the differences
+    gender_error: float  # total variation between the true and the counted shares, 0..1: half the sum of the differences; 1: none counted
     band_error: float  # the same of the nine age bands
 
     @property
@@ -181,4 +181,5 @@ def _shares(genders: Iterable[str]) -> Float64:
 
 
 def _total_variation(one: Float64, other: Float64) -> float:
-    return float(np.abs(one - other).sum() / 2)
+    """Return half the sum of the differences; 1 where only one is of nobody at all, whose shares are all 0."""
+    return float((np.abs(one - other).sum() + abs(one.sum() - other.sum())) / 2)

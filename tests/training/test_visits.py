@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.settings import Settings
+from training.commands.visits import without_keeping
 from training.errors import TrainingError
 from training.truth import Instant, Person, Truth, load_truth
 from training.visits import START, Visit, compare, read_visits
@@ -43,6 +46,13 @@ def visit(number: int, gender: str, age: float | None, seconds: tuple[float, flo
         first_box=box,
         last_box=box,
     )
+
+
+def with_instants(boxes: list[tuple[float, str, list[float]]]) -> bytes:
+    """Return the truth of somebody called b, with a box of somebody at each time."""
+    instants = [{"t_s": t_s, "boxes": {name: {"xyxy": xyxy}}} for t_s, name, xyxy in boxes]
+    person = {"first_s": 0, "last_s": 1, "gender": "male", "ages": [1, 2]}
+    return json.dumps({"clip": "a", "persons": {"b": person}, "instants": instants}).encode()
 
 
 def test_everybody_right() -> None:
@@ -78,6 +88,25 @@ def test_who_is_missed_and_what_nobody_is_counts_in_the_shares() -> None:
 def test_nothing_counted_is_all_wrong() -> None:
     found = compare(truth(woman=WOMAN), [])
     assert (found.missed, found.genders_right) == (("woman",), 0)
+    assert (found.gender_error, found.band_error) == (1, 1)
+
+
+def test_nobody_to_count_and_nobody_counted_is_right() -> None:
+    found = compare(truth(passing=PASSING), [])
+    assert (found.people, found.gender_error, found.band_error) == (0, 0, 0)
+
+
+def test_a_clip_is_not_counted_into_a_database_or_kafka(tmp_path: Path) -> None:
+    config = tmp_path / "headcount.toml"
+    config.write_text('detector = "mtcnn"\n', encoding="utf-8")
+    harmless = {"PATH": "/bin", "HEADCOUNT_MODEL": "dex", "HEADCOUNT_TRITON_URL": "triton:8001", "HEADCOUNT_CONFIG": str(config)}
+    names = [f"HEADCOUNT_{name.upper()}" for name in Settings.model_fields if name == "database_url" or name.startswith("kafka_")]
+    assert len(names) > 5
+    keeping = {spelt: "x" for name in names for spelt in (name, name.lower())}  # pydantic-settings heeds no case
+    assert without_keeping(harmless | keeping) == harmless
+    config.write_text('database_url = "postgresql://db/x"\n', encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"headcount\.toml sets database_url: a clip is not counted into a database"):
+        without_keeping(harmless)
 
 
 def test_unknown_is_not_right_and_takes_its_share() -> None:
@@ -152,6 +181,14 @@ def test_places_are_between_the_instants() -> None:
             b'{"clip": "a", "persons": {"b": {"first_s": 0, "last_s": 1, "gender": "male", "ages": [1, 200]}}}',
             "persons.b.ages.1: .*less than",
         ),
+        (with_instants([(1, "b", [0, 0, 4, 4]), (0.5, "b", [0, 0, 4, 4])]), ": .*instants in the order of t_s"),
+        (with_instants([(1, "b", [0, 0, 4, 4]), (1, "b", [0, 0, 4, 4])]), ": .*instants in the order of t_s"),
+        (with_instants([(1, "c", [0, 0, 4, 4])]), ": .*boxes of persons only, got one of 'c'"),
+        (with_instants([(1, "b", [0, 4, 4, 4])]), "instants.0.boxes.b: .*bottom below top"),
+        (with_instants([(1, "b", [0, 4, 4, 0])]), "instants.0.boxes.b: .*bottom below top"),
+        (with_instants([(1, "b", [4, 0, 4, 4])]), "instants.0.boxes.b: .*right beyond left"),
+        (with_instants([(1, "b", [0, 0, 4, float("nan")])]), "instants.0.boxes.b.xyxy.3: .*finite number"),
+        (with_instants([(float("inf"), "b", [0, 0, 4, 4])]), "instants.0.t_s: .*finite number"),
     ],
 )
 def test_a_file_that_is_no_truth_is_one_line(tmp_path: Path, content: bytes, complaint: str) -> None:

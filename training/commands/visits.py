@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from os import environ
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,12 @@ from rich.table import Table
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from training.visits import Comparison, Pair
 
 _JSON = ".json"
+_KEEPING = ("HEADCOUNT_DATABASE_URL", "HEADCOUNT_KAFKA_")
 
 
 def visits(
@@ -43,12 +47,30 @@ def _document(clip: Path, model: str | None) -> bytes:
         return clip.read_bytes()
     from training.visits import START  # noqa: PLC0415 - --help must not wait for NumPy
 
+    environment = without_keeping(os.environ) | ({"HEADCOUNT_MODEL": model} if model else {})
     command = [_headcount(), "run", str(clip), "--json", "--no-ray", "--start", START.strftime("%Y-%m-%dT%H:%M:%S")]
-    ended = subprocess.run(command, env=environ | ({"HEADCOUNT_MODEL": model} if model else {}), capture_output=True, check=False)  # noqa: S603 - the product's own command
+    ended = subprocess.run(command, env=environment, capture_output=True, check=False)  # noqa: S603 - the product's own command
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise TrainingError(f"headcount run ended with {ended.returncode} and said: {said[-1]}")
     return ended.stdout
+
+
+def without_keeping(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment less what would have `headcount run` keep a clip's rows among those of cameras: a database, Kafka.
+
+    Raises:
+        TrainingError: The file that HEADCOUNT_CONFIG names says so.
+    """
+    kept = {name: value for name, value in environment.items() if not name.upper().startswith(_KEEPING)}
+    try:
+        config = tomllib.loads(Path(kept.get("HEADCOUNT_CONFIG", os.devnull)).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return kept  # headcount run says what is wrong with it
+    found = [name for name in config if f"HEADCOUNT_{name}".upper().startswith(_KEEPING)]
+    if found:
+        raise TrainingError(f"{kept['HEADCOUNT_CONFIG']} sets {found[0]}: a clip is not counted into a database or Kafka; take it out")
+    return kept
 
 
 def _headcount() -> str:
