@@ -44,7 +44,7 @@ def main() -> None:
         code = app(standalone_mode=False)
         if code != _INTERRUPTED:  # Typer makes it of a KeyboardInterrupt, without a word
             sys.exit(code)
-        complaint = "interrupted; the same command goes on where it was"
+        complaint = _interrupted()
     except TrainingError as error:
         complaint, code = str(error), _USAGE
     except ModuleNotFoundError as error:
@@ -56,6 +56,11 @@ def main() -> None:
     except TyperException as error:
         complaint, code = error.format_message().rstrip(".") + ("; see --help" if error.exit_code == _USAGE else ""), error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        complaint, code = "interrupted; the same command goes on where it was", _INTERRUPTED
+        complaint, code = _interrupted(), _INTERRUPTED
     sys.stderr.write(f"headcount-train: {complaint}\n")
     sys.exit(code)
+
+
+def _interrupted() -> str:
+    goes_on = sys.argv[1:2] == ["train"]
+    return "interrupted" + ("; the same command goes on from the last whole epoch" if goes_on else "")
