@@ -5,13 +5,17 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.augment.damage import Damage
 from training.augment.geometry import Placement
+from training.credits import RESEARCH_ONLY
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,19 +75,43 @@ class Recipe(_Part):
         sides = [stage.side_px for stage in self.stages for _ in range(stage.epochs)]
         return sides[epoch]
 
+    def identity(self) -> str:
+        """Return all that decides what the weights become; weights were trained by this recipe if theirs is the same."""
+        return self.model_dump_json(exclude={"summary", "departs", "failures", "licence", "flip", "half"})
+
 
 def lineage(name: str) -> list[Recipe]:
     """Return a recipe after those that it starts from, the first of them first.
 
     Raises:
-        TrainingError: As `load_recipe`; or one starts from itself.
+        TrainingError: As `load_recipe`; one starts from itself; or one's licence hides that its weights have seen research-only data.
     """
     found = [load_recipe(name)]
     while found[0].start:
         found.insert(0, load_recipe(found[0].start))
         if found[0].name in {recipe.name for recipe in found[1:]}:
             raise TrainingError(f"recipe {name} starts from itself: {' < '.join(recipe.name for recipe in found)}")
+    for number, recipe in enumerate(found, start=1):
+        bound = sorted(RESEARCH_ONLY & set(data_of(found[:number])))
+        if bound and "research only" not in recipe.licence:
+            raise TrainingError(
+                f"recipe {recipe.name}: its weights have seen {', '.join(bound)}: the licence must say 'research only', "
+                f"not {recipe.licence!r}"
+            )
     return found
+
+
+def data_of(recipes: Iterable[Recipe]) -> tuple[str, ...]:
+    """Return the data sets of all of some recipes, each once."""
+    return tuple(dict.fromkeys(name for recipe in recipes for name in recipe.data))
+
+
+def shipped(recipe: Recipe) -> Recipe | None:
+    """Return the recipe of `recipes/` that trains the same weights; None: there is none."""
+    if recipe.name not in recipe_names():
+        return None
+    found = load_recipe(recipe.name)
+    return found if found.identity() == recipe.identity() else None
 
 
 def recipe_names() -> list[str]:
@@ -104,6 +132,8 @@ def load_recipe(name: str) -> Recipe:
         raise TrainingError(f"there is no recipe {name}; there are {', '.join(recipe_names())}, or name a .toml file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TrainingError(f"recipe {name}: {error}") from None
+    if "name" in content:
+        raise TrainingError(f"recipe {name}: name: a recipe has the name of its file; remove the line")
     try:
         return Recipe(name=Path(name).stem, **content)
     except ValidationError as error:

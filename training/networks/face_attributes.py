@@ -39,6 +39,8 @@ class FaceAttributes(Network):
         self, *, widths: Sequence[int] = (64, 128, 256), blocks: Sequence[int] = (2, 2, 2), stem: int = 32, dropout: float = 0.2
     ) -> None:
         super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"expected as many blocks as widths, got {len(blocks)} and {len(widths)}")
         layers: list[nn.Module] = [nn.PixelUnshuffle(2), _Unit(12, stem)]
         inputs = stem
         for width, count in zip(widths, blocks, strict=True):
