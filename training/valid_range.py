@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from training.evaluation.intervals import Figure
     from training.evaluation.report import Report, Section
@@ -27,14 +27,14 @@ class Weakest:
 
 def smallest_face_px(reports: Iterable[Report]) -> int | None:
     """Return the least height of a face, pixels, down to which no report shows a larger loss than `MAY_LOSE`; None: not measured."""
-    found = [_smallest_face_px(report) for report in reports if report.by_size]
-    return max(found) if found else None
+    found = [_last_good(report.overall, report.by_size, lambda section: int(section.name)) for report in reports]
+    return max((int(section.name) for section in found if section), default=None)
 
 
 def least_quality(reports: Iterable[Report]) -> float | None:
     """Return the crop quality down to which no report shows a larger loss than `MAY_LOSE`; None: not measured."""
-    found = [_least_quality(report) for report in reports if any(section.figures for section in report.by_quality)]
-    return max(found) if found else None
+    found = [_last_good(report.overall, report.by_quality, _lower_border) for report in reports]
+    return max((_lower_border(section) for section in found if section), default=None)
 
 
 def weakest(sections: Sequence[Section], measure: str) -> Weakest | None:
@@ -46,27 +46,19 @@ def weakest(sections: Sequence[Section], measure: str) -> Weakest | None:
     return Weakest(name=section.name, n=section.n, figure=figure)
 
 
-def _smallest_face_px(report: Report) -> int:
-    sizes = sorted(report.by_size, key=lambda section: -int(section.name))
-    return int(_last_good(report.overall, sizes).name)
-
-
-def _least_quality(report: Report) -> float:
-    qualities = sorted(report.by_quality, key=lambda section: -_lower_border(section))
-    return _lower_border(_last_good(report.overall, qualities))
-
-
 def _lower_border(section: Section) -> float:
     return float(section.name.split(" to ")[0])
 
 
-def _last_good(whole: Section, falling: Sequence[Section]) -> Section:
-    """Go down from the first, which counts in any case; what comes after one that lost too much does not count."""
-    last = falling[0]
-    for section in falling:
-        if not section.figures:
-            continue  # of so few faces nothing is known
-        if any(_loss(whole, section, measure) > MAY_LOSE for measure in _MEASURES):
+def _last_good(whole: Section, sections: Sequence[Section], size: Callable[[Section], float]) -> Section | None:
+    """Go down from the largest, which counts in any case; what comes after one that lost too much does not count.
+
+    Of too few faces no figure is claimed: those do not count. None: there are no others.
+    """
+    known = [section for section in sections if any(name in section.figures and name in whole.figures for name in _MEASURES)]
+    last = None
+    for section in sorted(known, key=size, reverse=True):
+        if last and any(_loss(whole, section, measure) > MAY_LOSE for measure in _MEASURES):
             break
         last = section
     return last

@@ -53,6 +53,15 @@ def test_faces_may_be_as_small_as_little_is_lost(sizes: list[tuple[str, float, f
     assert smallest_face_px([report(*(section(*size) for size in sizes))]) == smallest
 
 
+def test_of_too_few_faces_no_size_is_claimed() -> None:
+    def few(name: str) -> Section:
+        return replace(section(name, 0.9), figures={})
+
+    assert smallest_face_px([report(few("112"), few("24"))]) is None
+    assert smallest_face_px([report(few("112"), section("64", 0.95), section("24", 0.95))]) == 24
+    assert smallest_face_px([replace(report(section("112", 0.95), section("24", 0.95)), overall=few("all"))]) is None, "no loss can be told"
+
+
 def test_the_strictest_report_counts() -> None:
     good = report(section("112", 0.95), section("24", 0.95))
     bad = report(section("112", 0.95), section("24", 0.5))
