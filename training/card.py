@@ -1,4 +1,4 @@
-"""A model's card: written from its recipe, from what its file says of itself, and from the reports beside it, and from nothing else."""
+"""A model's card: written from what its file says of itself, its recipe among that, and from the reports beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import onnx
 from training.credits import credit_lines
 from training.errors import TrainingError
 from training.figures_table import NOTE, figures_table
-from training.recipe import load_recipe
+from training.recipe import shipped
 from training.released import read_released
 from training.valid_range import MAY_LOSE, least_quality, smallest_face_px, weakest
 
@@ -49,34 +49,47 @@ def card(model: Released) -> str:
         raise TrainingError(f"{model.path} does not say how it was made; only what headcount-train export has written has such a card")
     if not model.reports:
         raise TrainingError(f"there is no report beside {model.path}; evaluate it first (headcount-train release does)")
-    recipe = load_recipe(model.provenance.recipe)
+    made = model.provenance
+    recipe = shipped(made.recipe) or made.recipe  # what is said of it in words may have been corrected since
     parts = [
-        f"# {model.name}, version {model.version}\n\n{recipe.summary}\n\n{_facts(model, model.provenance, recipe)}",
+        f"# {model.name}, version {model.version}\n\n{recipe.summary}\n\n{_facts(model, made)}",
         "## Meant for\n" + _meant_for(model.reports),
-        "## Data\n" + "\n".join(credit_lines(recipe.data)) + "\n\nAligned by the serving path's own detector and `align` stage.",
-        "## Training\n" + _training(model.provenance, recipe),
-        *(_measured(report, recipe) for report in model.reports),
+        "## Data\n" + "\n".join(credit_lines(made.data)) + "\n\nAligned by the serving path's own detector and `align` stage.",
+        "## Training\n" + _training(made, recipe),
+        *(_measured(report, made) for report in model.reports),
         "## Valid range and known failures\n" + "\n".join(_limits(model.reports, recipe)),
         f"## Golden picture\n{_GOLDEN}",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(model: Released, made: Provenance, recipe: Recipe) -> str:
+def _facts(model: Released, made: Provenance) -> str:
+    recipe = made.recipe
     network = onnx.load(model.path)
     weights = sum(_count(tensor) for tensor in network.graph.initializer)
     rows = {
         "weights": f"`{model.version}/model.onnx`, {model.size:,} bytes, SHA-256 `{model.sha256}`",
-        "licence": f"{made.licence}; credit: below and in NOTICE",
-        "network": f"`{recipe.network}`, {weights / 1e6:.2f} M weights stored as {'float16' if made.half else 'float32'}, "
-        f"ONNX opset {network.opset_import[0].version}" + ("; averages the face and its mirror image" if made.flip else ""),
+        "licence": f"{recipe.licence}; credit: below and in NOTICE",
+        "network": f"`{recipe.network}`, {weights / 1e6:.2f} M weights stored as {'float16' if recipe.half else 'float32'}, "
+        f"ONNX opset {network.opset_import[0].version}" + ("; averages the face and its mirror image" if recipe.flip else ""),
         "contract": "[`../README.md`](../README.md); estimate of age = sum of p x years",
         "crop recipe": f"`{made.crop_recipe}` ([docs/models.md](../../docs/models.md))",
-        "recipe": f"[`{made.recipe}`](../../training/recipes/{made.recipe}.toml), seed {made.seed}: `make train RECIPE={made.recipe}`",
-        "trained": f"{made.epochs} of {made.epochs_planned} epochs, {made.cpu_hours:.1f} hours of processor time",
-        "temperatures": f"age {made.age_temperature:.2f}, gender {made.gender_temperature:.2f}, fitted on validation faces, in the graph",
+        "recipe": _recipe(recipe),
+        "trained": f"{made.epochs} of {recipe.epochs} epochs, {made.cpu_hours:.1f} hours of processor time",
+        "temperatures": f"{_temperatures(model.reports[0], made)}, fitted on validation faces, in the graph",
     }
     return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+
+
+def _recipe(recipe: Recipe) -> str:
+    if shipped(recipe) is None:
+        return f"`{recipe.name}`, seed {recipe.seed}: none of this repository; it stands in the file's metadata (`recipe_json`)"
+    return f"[`{recipe.name}`](../../training/recipes/{recipe.name}.toml), seed {recipe.seed}: `make train RECIPE={recipe.name}`"
+
+
+def _temperatures(report: Report, made: Provenance) -> str:
+    heads = (("age", report.knows_age, made.age_temperature), ("gender", report.knows_gender, made.gender_temperature))
+    return ", ".join(f"{name} {temperature:.2f}" for name, known, temperature in heads if known)
 
 
 def _count(tensor: onnx.TensorProto) -> int:
@@ -102,8 +115,8 @@ def _training(made: Provenance, recipe: Recipe) -> str:
         f"Planned: {stages}; batch {recipe.batch}, bf16; matrices by Muon, the rest by AdamW; weights averaged ({recipe.average}).",
         "Faces are turned, moved, scaled, mirrored, and damaged as cameras do it (light, motion, distance, compression, noise, cover).",
     ]
-    if made.epochs < made.epochs_planned:
-        lines.append(f"**It was ended early**, after {made.epochs} of {made.epochs_planned} epochs.")
+    if made.epochs < recipe.epochs:
+        lines.append(f"**It was ended early**, after {made.epochs} of {recipe.epochs} epochs.")
     if recipe.start:
         lines.append(f"It began with the weights of the recipe `{recipe.start}`.")
     if recipe.departs:
@@ -111,12 +124,14 @@ def _training(made: Provenance, recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _measured(report: Report, recipe: Recipe) -> str:
+def _measured(report: Report, made: Provenance) -> str:
     part = "The validation part, which no recipe trains on" if report.part == "validation" else "All of it"
-    stranger = "" if report.dataset in recipe.data else " **Nothing of this data set was trained on.**"
+    remark = "**Nothing of this data set was trained on.**"
+    if report.dataset in made.data:
+        remark = "Recipe and temperatures were chosen on that part: calibration and figures are a little better on it than on other faces."
     file = f"evaluation/{report.dataset}.json"
     return (
-        f"## Measured on {_DATASETS.get(report.dataset, report.dataset)}\n{part}: {report.overall.n:,} faces.{stranger}\n\n"
+        f"## Measured on {_DATASETS.get(report.dataset, report.dataset)}\n{part}: {report.overall.n:,} faces. {remark}\n\n"
         f"{figures_table(report)}\n\n{NOTE} More: [`{file}`]({file})."
     )
 
@@ -124,10 +139,7 @@ def _measured(report: Report, recipe: Recipe) -> str:
 def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
     smallest = smallest_face_px(reports)
     if smallest is not None:
-        yield (
-            f"- Faces from {smallest} pixels of height on: down to there gender, and ages at most one group off, lose at most "
-            f"{100 * MAY_LOSE:.0f} points."
-        )
+        yield f"- Faces from {smallest} pixels of height on: down to there {_losing(reports[0])} at most {100 * MAY_LOSE:.0f} points."
     quality = least_quality(reports)
     if quality is not None:
         yield (
@@ -141,6 +153,12 @@ def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
         "- Not measured: masks, hands and phones before the face, thermal or infrared cameras, drawings. Whatever it is given, the "
         "answer looks like an answer."
     )
+
+
+def _losing(report: Report) -> str:
+    if not report.knows_age:
+        return "gender loses"
+    return "gender, and ages at most one group off, lose" if report.knows_gender else "ages at most one group off lose"
 
 
 def _weakest(report: Report) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,9 +12,26 @@ import torch
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAME = "checkpoint.pt"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from training in a folder meanwhile.
+
+    Raises:
+        TrainingError: Another one is training there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{folder}: another process is training there; wait for it, or name another --training-dir") from None
+        yield
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from training.errors import TrainingError
 from training.figures_table import cell
-from training.recipe import load_recipe
 from training.valid_range import weakest
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def _note(model: Released, report: Report) -> str:
     """Say where a model has a harder or an easier task than the others."""
     if model.provenance is None:
         return ", not trained here"
-    return "" if report.dataset in load_recipe(model.provenance.recipe).data else ", never trained on it"
+    return "" if report.dataset in model.provenance.data else ", never trained on it"
 
 
 def _weakest(report: Report) -> str:

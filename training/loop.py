@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -19,7 +21,6 @@ from training.networks.base import Targets, normalised
 from training.optimizers import Optimizers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from training.batches import Batch
@@ -38,7 +39,7 @@ class Epoch:
     side_px: int
     losses: dict[str, float]  # means over the epoch, by part
     check: Check  # of the averaged weights, on the validation faces
-    cpu_s: float  # processor time of this process, all epochs so far, with those of the training it started from
+    cpu_s: float  # processor time, of the processes that make batches too; all epochs so far, and those of what it started from
     wall_s: float
 
 
@@ -115,11 +116,11 @@ class Training:
         """Train until all epochs are done."""
         watcher.began(self._epoch * self._steps_per_epoch, self._recipe.epochs * self._steps_per_epoch)
         while not self.finished:
-            cpu, wall = time.process_time(), time.monotonic()
+            cpu, wall = _processor_s(), time.monotonic()
             losses = self._one_epoch(watcher, workers)
             self._epoch += 1
             checked = check(cast("Network", self.averaged.module), self._validation, self._recipe.side_px(self._epoch - 1), self._device)
-            self._cpu_s += time.process_time() - cpu
+            self._cpu_s += _processor_s() - cpu
             self._wall_s += time.monotonic() - wall
             side_px = self._recipe.side_px(self._epoch - 1)
             result = Epoch(
@@ -129,6 +130,7 @@ class Training:
             watcher.finished(result)
 
     def _one_epoch(self, watcher: Watcher, workers: int) -> dict[str, float]:
+        torch.manual_seed(int(np.random.SeedSequence((self._recipe.seed, self._epoch)).generate_state(1)[0]))  # dropout's dice
         self.network.train()
         totals: dict[str, float] = {}
         done = self._epoch * self._steps_per_epoch
@@ -175,27 +177,40 @@ class Training:
 
     def _identity(self) -> str:
         """Return what a checkpoint must have in common with a training that goes on from it."""
-        parts: Sequence[object] = (
-            self._recipe.model_dump_json(exclude={"summary", "departs", "failures", "licence", "flip", "half"}),
-            len(self._train),
-        )
-        return " ".join(str(part) for part in parts)
+        return f"{self._recipe.identity()} {len(self._train)}"
 
 
-def trained(recipe: Recipe, folder: Path) -> Network:
-    """Return the network with the averaged weights of a training's folder, ready to be exported.
+def _processor_s() -> float:
+    """Return the processor time of this process and of those that it has waited for: at the end of an epoch, all that made its batches."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training has come to."""
+
+    network: Network  # with the averaged weights, ready to be exported
+    epochs: int
+    cpu_hours: float  # of all runs, as in `Epoch`
+
+
+def trained(recipe: Recipe, folder: Path) -> Trained:
+    """Return what a training's folder holds.
 
     Raises:
-        TrainingError: The folder holds no training of this network.
+        TrainingError: It holds no training, or that of another recipe.
     """
     state = checkpoint.load(folder)
     if state is None:
         raise TrainingError(f"{folder} holds no training; train {recipe.name} first")
+    if state["recipe"].rpartition(" ")[0] != recipe.identity():
+        raise TrainingError(f"{folder} holds the training of another recipe than {recipe.name} is now; train that anew in another folder")
     network = open_network(recipe.network, recipe.options)
     averaged = AveragedModel(network, use_buffers=True)
     try:
         averaged.load_state_dict(state["averaged"])
     except RuntimeError:
-        raise TrainingError(f"{folder} holds another network than {recipe.network} with these options") from None
+        raise TrainingError(f"{folder} holds another network than {recipe.network} is now; train {recipe.name} anew") from None
     network.load_state_dict(averaged.module.state_dict())
-    return network.eval()
+    return Trained(network=network.eval(), epochs=state["epoch"], cpu_hours=state["cpu_s"] / 3600)

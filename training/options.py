@@ -14,7 +14,7 @@ TrainingDir = Annotated[
 TrainingData = Annotated[Path, typer.Option("--data", envvar="TRAINING_DATA", help="The folder that holds a folder for each data set.")]
 Repository = Annotated[Path, typer.Option("--repository", help="The Triton model repository in which models are written and looked for.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model of the repository.")]
-Version = Annotated[int, typer.Option("--version", min=0, help="The version to write; 0: the newest there, or the first.")]
+Version = Annotated[int, typer.Option("--version", min=0, help="Of the model; 0: one more than the newest there.")]
 
 TRAINING_DATA = Path("data")
 TRAINING_DIR = Path("out/training")

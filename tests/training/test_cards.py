@@ -13,7 +13,7 @@ from training.card import CARD, card
 from training.comparison import compared, with_table
 from training.model_folder import newest_version, version_file
 from training.released import read_all, read_released
-from training.valid_range import smallest_face_px
+from training.valid_range import least_quality, smallest_face_px
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = ROOT / "triton_models"
@@ -47,13 +47,17 @@ def test_terms_stand_with_the_models_and_in_the_notice(model: str) -> None:
     (row,) = (line for line in page.splitlines() if line.startswith(f"| [`{model}`]({model}/CARD.md)") and line.count("|") == 4)
     released = read_released(REPOSITORY / model)
     assert model in (ROOT / "NOTICE").read_text("utf-8")
-    if released.provenance is not None and "research only" in released.provenance.licence:
+    if released.provenance is not None and "research only" in released.provenance.recipe.licence:
         assert "research only" in row
 
 
-def test_the_gate_lets_no_smaller_face_through_than_the_default_model_judges_well() -> None:
+def test_the_gate_lets_no_smaller_or_worse_face_through_than_the_default_model_judges_well() -> None:
     reports = read_released(REPOSITORY / Settings().model).reports
-    smallest = smallest_face_px(reports)
-    if smallest is None:
+    if not reports:
         pytest.skip("the default model has no figures beside it")
-    assert Settings().crop_min_face_px >= smallest
+    assert Settings().crop_min_face_px >= (smallest_face_px(reports) or 0)
+    assert Settings().crop_min_quality >= (least_quality(reports) or 0)
+
+
+def test_the_default_model_is_no_larger_than_ten_megabytes() -> None:
+    assert read_released(REPOSITORY / Settings().model).size <= 10_000_000

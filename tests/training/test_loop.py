@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import torch
 
 from tests.training.drawn import drawn_faces
 from training import checkpoint
-from training.batches import EpochBatches
+from training.batches import loader
 from training.errors import TrainingError
 from training.loop import LOG, Training, trained
 from training.recipe import Recipe, Stage, load_recipe
@@ -62,7 +63,7 @@ def training(recipe: Recipe, folder: Path) -> Training:
 
 
 def weights(folder: Path, recipe: Recipe) -> dict[str, torch.Tensor]:
-    return trained(recipe, folder).state_dict()
+    return trained(recipe, folder).network.state_dict()
 
 
 def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
-    recipe = a_recipe(3)
+    recipe = a_recipe(3, options={"widths": [16, 32], "blocks": [1, 1], "stem": 16, "dropout": 0.3})
     training(recipe, tmp_path / "whole").run(Watcher(), workers=0)
     with pytest.raises(Ended):
         training(recipe, tmp_path / "parts").run(Watcher(end_after=1), workers=0)
@@ -95,8 +96,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
 
 def test_what_is_learnt_from_mixtures_is_right_of_faces_as_they_are(tmp_path: Path) -> None:
     recipe = a_recipe(6, mix=0.5)
-    assert {batch.share < 1 for batch in EpochBatches(TRAIN, recipe, 0)} == {True}
-    assert {batch.share for batch in EpochBatches(TRAIN, a_recipe(6), 0)} == {1.0}
+    assert {batch.share < 1 for batch in loader(TRAIN, recipe, 0, workers=0)} == {True}
+    assert {batch.share for batch in loader(TRAIN, a_recipe(6), 0, workers=0)} == {1.0}
     watcher = Watcher()
     training(recipe, tmp_path).run(watcher, workers=0)
     assert watcher.epochs[-1].check.gender is not None
@@ -118,6 +119,34 @@ def test_the_checkpoint_of_another_recipe_is_refused(tmp_path: Path, change: dic
     training(a_recipe(2), tmp_path).run(Watcher(), workers=0)
     with pytest.raises(TrainingError, match="holds another training"):
         training(a_recipe(2, **change), tmp_path).resume()
+
+
+def test_weights_are_those_of_the_recipe_by_which_they_were_trained(tmp_path: Path) -> None:
+    recipe = a_recipe(2)
+    training(recipe, tmp_path).run(Watcher(), workers=0)
+    found = trained(recipe.model_copy(update={"summary": "Other words.", "failures": ["masks"]}), tmp_path)
+    assert (found.epochs, found.cpu_hours > 0) == (2, True)
+    for change in ({"data": ["fairface_val"]}, {"seed": 5}, {"options": {"widths": [16], "blocks": [1]}}):
+        with pytest.raises(TrainingError, match="holds the training of another recipe than smoke is now"):
+            trained(recipe.model_copy(update=change), tmp_path)
+
+
+def test_the_processes_that_make_batches_count_too(tmp_path: Path) -> None:
+    watcher, before = Watcher(), os.times()
+    training(a_recipe(2), tmp_path).run(watcher, workers=1)
+    after = os.times()
+    children = after.children_user + after.children_system - before.children_user - before.children_system
+    own = after.user + after.system - before.user - before.system
+    assert children > 0.1
+    assert watcher.epochs[-1].cpu_s == pytest.approx(own + children, abs=0.6 * children)
+
+
+def test_two_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    complaint = pytest.raises(TrainingError, match="one: another process is training there")
+    with checkpoint.alone(tmp_path / "one"), checkpoint.alone(tmp_path / "other"), complaint, checkpoint.alone(tmp_path / "one"):
+        pass
+    with checkpoint.alone(tmp_path / "one"):
+        pass
 
 
 def test_one_training_starts_from_another(tmp_path: Path) -> None:

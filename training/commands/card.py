@@ -1,4 +1,4 @@
-"""`headcount-train card`: writes a model's card again, from its recipe, its file and its reports."""
+"""`headcount-train card`: writes a model's card again, from its file and its reports."""
 
 from __future__ import annotations
 

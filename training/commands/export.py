@@ -21,12 +21,15 @@ def export(
     age_temperature: _Temperature = 1.0,
     gender_temperature: _Temperature = 1.0,
 ) -> None:
-    """Write the weights of a training, as far as it has come, as a model that headcount and Triton load."""
-    from training.recipe import load_recipe  # noqa: PLC0415 - --help must not wait for torch
-    from training.release import export_model, source  # noqa: PLC0415 - as above
+    """Write the weights of a training, as far as it has come, as a model that headcount and Triton load, in place of the one before."""
+    from training.model_folder import version_file  # noqa: PLC0415 - --help must not wait for torch
+    from training.recipe import lineage  # noqa: PLC0415 - as above
+    from training.release import building, export_model, source  # noqa: PLC0415 - as above
     from training.served import Temperatures  # noqa: PLC0415 - as above
 
-    made = source(load_recipe(recipe), training_dir, repository, version)
-    export_model(made, Temperatures(age=age_temperature, gender=gender_temperature))
-    text = f"{made.network}: {made.network.stat().st_size:,} bytes; next: headcount-train evaluate {made.model} DATASET"
+    made = source(lineage(recipe), training_dir, repository, version)
+    with building(made.model) as folder:
+        export_model(made, folder, Temperatures(age=age_temperature, gender=gender_temperature))
+    network = version_file(made.model, made.version)
+    text = f"{network}: {network.stat().st_size:,} bytes; next: headcount-train evaluate {made.model} DATASET"
     Console(highlight=False).print(escape(text), soft_wrap=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.datasets import NAMES
 from training.options import REPOSITORY, TRAINING_DATA, TRAINING_DIR, RecipeName, Repository, TrainingData, TrainingDir, Version
+from training.progress import faces_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,30 +36,34 @@ def release(
     repository: Repository = REPOSITORY,
     version: Version = 0,
 ) -> None:
-    """Export a training, fit its temperatures on validation faces, measure it, and write its card."""
-    from training.card import write_card  # noqa: PLC0415 - --help must not wait for torch
+    """Export a training, fit its temperatures on validation faces, measure it, write its card: one model in place of the one before."""
+    from training.card import CARD, write_card  # noqa: PLC0415 - --help must not wait for torch
     from training.evaluation.run import Subject, rounds  # noqa: PLC0415 - as above
     from training.evaluation.small import SIZES_PX  # noqa: PLC0415 - as above
     from training.parts import open_parts  # noqa: PLC0415 - as above
-    from training.recipe import load_recipe  # noqa: PLC0415 - as above
-    from training.release import export_model, fitted, measured, source  # noqa: PLC0415 - as above
+    from training.recipe import lineage  # noqa: PLC0415 - as above
+    from training.release import building, export_model, fitted, measured, source  # noqa: PLC0415 - as above
     from training.served import Temperatures  # noqa: PLC0415 - as above
 
-    chosen = load_recipe(recipe)
-    made = source(chosen, training_dir, repository, version)
+    recipes = lineage(recipe)
+    chosen = recipes[-1]
+    if not chosen.model:
+        Console(highlight=False).print(escape(f"recipe {chosen.name} names no model: nothing to release"), soft_wrap=True)
+        return
+    made = source(recipes, training_dir, repository, version)
     subjects = _subjects(on or chosen.data, data, training_dir / "aligned")
     console = Console(stderr=True, highlight=False)
     _, own = open_parts(chosen.data, data, training_dir / "aligned", console)
     validation = Subject(faces=own, dataset="+".join(chosen.data), part="validation")
-    export_model(made, Temperatures())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with building(made.model) as folder, faces_progress(console) as progress:
+        export_model(made, folder, Temperatures())
         fitting = progress.add_task("fitting temperatures", total=len(own))
-        temperatures = fitted(made, validation, lambda faces: progress.advance(fitting, faces))
-        export_model(made, temperatures)
+        temperatures = fitted(folder, validation, lambda faces: progress.advance(fitting, faces))
+        export_model(made, folder, temperatures)
         measuring = progress.add_task("measuring", total=rounds(SIZES_PX) * sum(len(subject.faces) for subject in subjects))
-        measured(made, subjects, lambda faces: progress.advance(measuring, faces))
-    Console(highlight=False).print(escape(f"{write_card(made.model)}; next: headcount-train compare"), soft_wrap=True)
+        measured(folder, subjects, lambda faces: progress.advance(measuring, faces))
+        write_card(folder)
+    Console(highlight=False).print(escape(f"{made.model / CARD}; next: headcount-train compare"), soft_wrap=True)
 
 
 def _subjects(names: Sequence[str], data: Path, cache: Path) -> list[Subject]:

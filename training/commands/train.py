@@ -31,6 +31,7 @@ def train(
     import torch  # noqa: PLC0415 - --help must not wait for it
 
     from training.checkpoint import NAME as CHECKPOINT  # noqa: PLC0415 - as above
+    from training.checkpoint import alone  # noqa: PLC0415 - as above
     from training.loop import Training  # noqa: PLC0415 - as above
     from training.parts import open_parts  # noqa: PLC0415 - as above
     from training.recipe import lineage  # noqa: PLC0415 - as above
@@ -47,15 +48,17 @@ def train(
         train_faces, validation_faces = open_parts(chosen.data, data, training_dir / "aligned", console)
         folder = training_dir / chosen.name
         training = Training(chosen, folder, train=train_faces, validation=validation_faces, device=device)
-        done = training.resume()
-        if begin_with and not done:
-            training.start_from(begin_with)
-        faces = f"{len(train_faces)} faces to learn from, {len(validation_faces)} to choose by"
-        console.print(escape(f"{chosen.name}: {faces}; {done} of {chosen.epochs} epochs are done"), soft_wrap=True)
-        with Progress(*_COLUMNS, console=console) as progress:
-            training.run(_Bar(progress, chosen), workers)
+        with alone(folder):
+            done = training.resume()
+            if begin_with and not done:
+                training.start_from(begin_with)
+            faces = f"{len(train_faces)} faces to learn from, {len(validation_faces)} to choose by"
+            console.print(escape(f"{chosen.name}: {faces}; {done} of {chosen.epochs} epochs are done"), soft_wrap=True)
+            with Progress(*_COLUMNS, console=console) as progress:
+                training.run(_Bar(progress, chosen), workers)
         begin_with = folder
-    console.print(escape(f"{folder} holds the weights; next: headcount-train export {recipe}"), soft_wrap=True)
+    after = f"; next: headcount-train release {recipe}" if chosen.model else ""
+    console.print(escape(f"{folder} holds the weights{after}"), soft_wrap=True)
 
 
 _COLUMNS = (
@@ -88,7 +91,7 @@ class _Bar:
     def finished(self, epoch: Epoch) -> None:
         """Say what an epoch came to."""
         found = epoch.check
-        shares = {"bands": found.bands, "one-off": found.one_off, "gender": found.gender}
+        shares = {"bands": found.bands, "one-off": found.one_off, "gender": found.gender, "person": found.person}
         figures = [f"{name} {share:.1%}" for name, share in shares.items() if share is not None]
         figures += [f"MAE {found.mae:.2f} years"] if found.mae is not None else []
         line = f"epoch {epoch.epoch} of {self._recipe.epochs}, {epoch.side_px} px: {', '.join(figures)}; {epoch.cpu_s / 60:.1f} CPU minutes"
