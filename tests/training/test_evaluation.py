@@ -174,7 +174,7 @@ def test_temperatures_of_the_file_are_told_where_they_flatter() -> None:
 def test_labels_of_nothing_that_the_model_estimates_are_told() -> None:
     found = evaluate(painted_model(), on(labelled(paint([30] * 40, [9] * 40), person=[1] * 40)), sizes_px=(112,))
     assert not found.overall.figures
-    assert grids(found)[0].note == "The data set has no labels of what this model estimates."
+    assert [grid.note for grid in grids(found)] == ["The data set has no labels of what this model estimates."]
 
 
 def test_no_faces_are_told() -> None:

@@ -91,7 +91,11 @@ def grids(report: Report) -> tuple[Grid, ...]:
         ("By race label of the data set", report.by_group, "", "faces"),
     )
     found = [_overall(report)]
-    found += [_subsets(title, sections, left_out, counted) for title, sections, left_out, counted in subsets if sections]
+    found += [
+        _subsets(title, sections, left_out, counted)
+        for title, sections, left_out, counted in subsets
+        if any(section.figures for section in sections)
+    ]
     found += [_confusion(TASK_TITLES[name], each) for name, each in report.overall.confusions.items()]
     return (*found, _calibrations(report)) if report.calibrations else tuple(found)
 
