@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.adapters.detectors import make_detector
 from pipeline.settings import load_settings
@@ -20,6 +19,7 @@ from training.framing import locate
 from training.left_out import LeftOut, UnusableError
 from training.pictures import WholePicture, decode, fingerprint
 from training.prepared import CanvasFile, Prepared, alone, load, part_path, save
+from training.progress import faces_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,8 +123,7 @@ def _prepare(dataset: Dataset, stem: Path, console: Console, detector: Detector)
 
 def _shown(dataset: Dataset, console: Console) -> Iterator[LabelledPicture]:
     """Yield the pictures and show how many were taken; nothing is shown where the console is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with faces_progress(console) as progress:
         yield from progress.track(dataset.pictures(), total=len(dataset), description=f"aligning {dataset.name}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -88,6 +89,10 @@ class Faces:
     def take(self, chosen: NDArray[Any]) -> Faces:
         """Return some of them: `chosen` are places, or booleans (n,)."""
         return replace(self, **{name: getattr(self, name)[chosen] for name in ("rows", *_LABELS)})
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the sorted keys, one a line: the same faces, the same digest."""
+        return sha256("\n".join(sorted(self.keys)).encode()).hexdigest()
 
     def crops(self, batch: int = 256) -> Iterator[UInt8]:
         """Yield the serving crops, (up to `batch`, 112, 112, 3) RGB, in order."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.datasets import NAMES, open_dataset
 from training.errors import TrainingError
 from training.options import TRAINING_DIR, TrainingDir
+from training.progress import faces_progress
 
 if TYPE_CHECKING:
     from training.evaluation.model import Model
@@ -104,7 +104,6 @@ def _evaluated(model: Model, subject: Subject, sizes_px: tuple[int, ...], temper
     from training.evaluation.run import evaluate as measure  # noqa: PLC0415 - --help must not wait for it
     from training.evaluation.run import rounds  # noqa: PLC0415 - as above
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with faces_progress(Console(stderr=True)) as progress:
         task = progress.add_task(f"judging {subject.dataset}", total=len(subject.faces) * rounds(sizes_px))
         return measure(model, subject, sizes_px=sizes_px, temperatures=temperatures, on_batch=lambda faces: progress.advance(task, faces))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ def evaluate(
         crop_recipe=CROP_RECIPE,
         dataset=subject.dataset,
         part=subject.part,
-        keys_sha256=hashlib.sha256("\n".join(faces.keys).encode()).hexdigest(),
+        keys_sha256=faces.digest(),
         knows_age=judged.estimates.knows_age,
         knows_gender=judged.estimates.knows_gender,
         tempered=model.tempered,
