@@ -37,19 +37,20 @@ def release(
     version: Version = 0,
 ) -> None:
     """Export a training, fit its temperatures on validation faces, measure it, write its card: one model in place of the one before."""
-    from training.card import CARD, write_card  # noqa: PLC0415 - --help must not wait for torch
-    from training.evaluation.run import Subject, rounds  # noqa: PLC0415 - as above
-    from training.evaluation.small import SIZES_PX  # noqa: PLC0415 - as above
-    from training.parts import open_parts  # noqa: PLC0415 - as above
-    from training.recipe import lineage  # noqa: PLC0415 - as above
-    from training.release import building, export_model, fitted, measured, source  # noqa: PLC0415 - as above
-    from training.served import Temperatures  # noqa: PLC0415 - as above
+    from training.recipe import lineage  # noqa: PLC0415 - --help must not wait for it
 
     recipes = lineage(recipe)
     chosen = recipes[-1]
     if not chosen.model:
         Console(highlight=False).print(escape(f"recipe {chosen.name} names no model: nothing to release"), soft_wrap=True)
         return
+    from training.card import CARD, write_card  # noqa: PLC0415 - nor for torch
+    from training.evaluation.run import Subject, rounds  # noqa: PLC0415 - as above
+    from training.evaluation.small import SIZES_PX  # noqa: PLC0415 - as above
+    from training.parts import open_parts  # noqa: PLC0415 - as above
+    from training.release import building, export_model, fitted, measured, source  # noqa: PLC0415 - as above
+    from training.served import Temperatures  # noqa: PLC0415 - as above
+
     made = source(recipes, training_dir, repository, version)
     subjects = _subjects(on or chosen.data, data, training_dir / "aligned")
     console = Console(stderr=True, highlight=False)
