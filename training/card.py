@@ -11,7 +11,7 @@ from training.errors import TrainingError
 from training.figures_table import NOTE, figures_table
 from training.recipe import shipped
 from training.released import read_released
-from training.valid_range import MAY_LOSE, least_quality, smallest_face_px, weakest
+from training.valid_range import MAY_LOSE, hard_ages, least_pose, least_quality, smallest_face_px, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,9 @@ def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
     smallest = smallest_face_px(reports)
     if smallest is not None:
         yield f"- Faces from {smallest} pixels of height on: down to there {_losing(reports[0])} at most {100 * MAY_LOSE:.0f} points."
+    pose = least_pose(reports)
+    if pose is not None:
+        yield f"- Faces turned down to a pose of {pose:g} (1: frontal), by the same measure."
     quality = least_quality(reports)
     if quality is not None:
         yield (
@@ -147,6 +150,9 @@ def _limits(reports: tuple[Report, ...], recipe: Recipe) -> Iterator[str]:
             "the detector's score in one ([docs/models.md](../../docs/models.md))."
         )
     for report in reports:
+        hard = ", ".join(f"{section.name} ({100 * section.figures['groups_one_off'].value:.1f}%)" for section in hard_ages(report))
+        if hard:
+            yield f"- Ages at most one group off are rarer, by more than {100 * MAY_LOSE:.0f} points, among those aged {hard}{_of(report)}."
         yield from _weakest(report)
     yield from (f"- {failure}" for failure in recipe.failures)
     yield (
@@ -161,6 +167,10 @@ def _losing(report: Report) -> str:
     return "gender, and ages at most one group off, lose" if report.knows_gender else "ages at most one group off lose"
 
 
+def _of(report: Report) -> str:
+    return f" of {_DATASETS.get(report.dataset, report.dataset)}"
+
+
 def _weakest(report: Report) -> Iterator[str]:
     for sections, kind in ((report.by_group, _GROUPS), (report.by_age, _AGES)):
         for measure, title in (("gender_accuracy", "Gender"), ("groups_accuracy", "The age group")):
@@ -168,5 +178,5 @@ def _weakest(report: Report) -> Iterator[str]:
             if found is not None and not (kind == _GROUPS and measure == "groups_accuracy"):
                 yield (
                     f"- {title} is least often right, by {kind}, for {found.name.replace('_', '/')}: {100 * found.figure.value:.1f}% of "
-                    f"{found.figure.n:,} faces of {_DATASETS.get(report.dataset, report.dataset)}."
+                    f"{found.figure.n:,} faces{_of(report)}."
                 )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 MAY_LOSE = 0.05
 """What gender and the share of ages at most one group off may lose at a face size, against faces as they are."""
-_MEASURES = ("gender_accuracy", "groups_one_off")
+_ONE_OFF = "groups_one_off"
+_MEASURES = ("gender_accuracy", _ONE_OFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,17 @@ def least_quality(reports: Iterable[Report]) -> float | None:
     """Return the crop quality down to which no report shows a larger loss than `MAY_LOSE`; None: not measured."""
     found = [_last_good(report.overall, report.by_quality, _lower_border) for report in reports]
     return max((_lower_border(section) for section in found if section), default=None)
+
+
+def least_pose(reports: Iterable[Report]) -> float | None:
+    """Return the pose factor, 1 if frontal, down to which no report shows a larger loss than `MAY_LOSE`; None: not measured."""
+    found = [_last_good(report.overall, report.by_pose, _lower_border) for report in reports]
+    return max((_lower_border(section) for section in found if section), default=None)
+
+
+def hard_ages(report: Report) -> list[Section]:
+    """Return the age bands whose ages are at most one group off less often than all, by more than `MAY_LOSE`."""
+    return [section for section in report.by_age if _loss(report.overall, section, _ONE_OFF) > MAY_LOSE]
 
 
 def weakest(sections: Sequence[Section], measure: str) -> Weakest | None:

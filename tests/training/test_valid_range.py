@@ -8,7 +8,7 @@ import pytest
 
 from training.evaluation.intervals import Figure
 from training.evaluation.report import Report, Section
-from training.valid_range import least_quality, smallest_face_px, weakest
+from training.valid_range import hard_ages, least_pose, least_quality, smallest_face_px, weakest
 
 
 def section(name: str, gender: float, one_off: float = 0.9) -> Section:
@@ -75,6 +75,17 @@ def test_crops_may_be_as_bad_as_little_is_lost() -> None:
     assert least_quality([report(qualities=(section("0 to 0.05", 0.8), worse, few, good))]) == 0.05
     assert least_quality([report(qualities=(few, good)), report(qualities=(worse, good))]) == 0.2, "of few faces nothing is known"
     assert least_quality([report()]) is None
+
+
+def test_ages_that_are_judged_badly_and_poses_that_are_are_told() -> None:
+    found = replace(
+        report(),
+        by_age=(section("20-29", 0.95, 0.95), section("60-69", 0.95, 0.84), section("70+", 0.95, 0.7)),
+        by_pose=(section("0 to 0.1", 0.8), section("0.1 to 0.25", 0.94), section("0.25 to 1", 0.96)),
+    )
+    assert [each.name for each in hard_ages(found)] == ["60-69", "70+"]
+    assert least_pose([found]) == 0.1
+    assert least_pose([report()]) is None
 
 
 def test_the_weakest_of_several_is_named() -> None:
