@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     end_after_s: float = Field(2.0, gt=0, description="A track ends when its face was not seen for this long.")
     poster_after_s: float = Field(60.0, gt=0, description="A face that has not moved for this long is a poster and is not counted.")
     visit_max_s: float = Field(900.0, gt=0, description="A longer visit is cut here; its continuation is not counted.")
-    gender_unknown: tuple[float, float] = Field((0.35, 0.65), description="Between these P(female) the gender is unknown.")
+    gender_unknown: tuple[float, float] = Field((0.4, 0.6), description="Between these P(female) the gender is unknown.")
     band_min_prob: float = Field(0.3, ge=0, le=1, description="Below this probability the age band is unknown.")
 
     # Looking before decoding
@@ -236,7 +236,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each override
     except SettingsError as error:
         found = re.search(r'field "(\w+)"', str(error))
         name = found[1].upper() if found else "?"
-        raise ConfigurationError(f"setting {PREFIX}{name}: expected JSON, such as [0.35, 0.65]") from None
+        raise ConfigurationError(f"setting {PREFIX}{name}: expected JSON, such as [0.4, 0.6]") from None
     except (OSError, ValueError) as error:  # no TOML, or not even UTF-8
         raise ConfigurationError(f"the file that {CONFIG_VARIABLE} names cannot be read as TOML ({error})") from None
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 MODEL = "face_attributes_research"
 
 
+def newest_version(model: str) -> int:
+    """Return the number of the version of `triton_models/` that is served."""
+    return max(int(path.name) for path in (resource("triton_models") / model).iterdir() if path.name.isdecimal())
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
     """The folder of `MODEL` in a repository."""
@@ -29,9 +34,11 @@ class ModelFolder:
 
     @classmethod
     def in_repository(cls, repository: Path) -> ModelFolder:
-        """Copy the model there; an unprivileged server may read it."""
-        shutil.copytree(resource("triton_models") / MODEL, repository / MODEL)
-        return cls(repository / MODEL)
+        """Copy the model there, its newest version as the first; an unprivileged server may read it."""
+        folder = shutil.copytree(resource("triton_models") / MODEL, repository / MODEL)
+        if newest_version(MODEL) != 1:
+            (folder / str(newest_version(MODEL))).rename(folder / "1")
+        return cls(folder)
 
     @property
     def repository(self) -> Path:
@@ -65,8 +72,8 @@ class ModelFolder:
 def answer_nan(network: ModelProto) -> None:
     """Make every weight NaN."""
     for weights in network.graph.initializer:
-        if weights.data_type == TensorProto.FLOAT and weights.raw_data:
-            weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+        if weights.data_type == TensorProto.FLOAT16:
+            weights.raw_data = np.full(len(weights.raw_data) // 2, np.nan, np.float16).tobytes()
 
 
 def answer_fewer_years(network: ModelProto) -> None:
@@ -85,4 +92,4 @@ def answer_fewer_years(network: ModelProto) -> None:
 def answer_otherwise(network: ModelProto) -> None:
     """Turn the largest weights around: plausible nonsense."""
     weights = max(network.graph.initializer, key=lambda tensor: len(tensor.raw_data))
-    weights.raw_data = np.frombuffer(weights.raw_data, np.float32)[::-1].tobytes()
+    weights.raw_data = np.frombuffer(weights.raw_data, np.float16)[::-1].tobytes()

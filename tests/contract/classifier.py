@@ -14,6 +14,7 @@ from pipeline.adapters.golden import check_golden, read_golden
 from pipeline.adapters.onnx import OnnxClassifier
 from pipeline.resources import resource
 from pipeline.types import Attributes
+from tests.triton_models import newest_version
 
 if TYPE_CHECKING:
     from pipeline.ports import Classifier
@@ -114,4 +115,4 @@ class ClassifierContract(ABC):
 
     def test_it_is_named_by_model_version_and_recipe_as_its_answers_are(self, classifier: Classifier) -> None:
         answer = classifier.classify(noise(1))
-        assert classifier.name == answer.model == "face_attributes:1/tight-1"
+        assert classifier.name == answer.model == f"{MODEL}:{newest_version(MODEL)}/tight-1"

@@ -21,6 +21,7 @@ from pipeline.stages.detect.yunet import Yunet
 from tests.pictures import astronaut_bgr
 from tests.runtimes import RUNTIMES, opener
 from tests.shared import shared_path
+from tests.triton_models import MODEL, newest_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @cache
 def model_bytes() -> bytes:
-    return (resource("triton_models") / "face_attributes_research/1/model.onnx").read_bytes()
+    return (resource("triton_models") / MODEL / str(newest_version(MODEL)) / "model.onnx").read_bytes()
 
 
 @pytest.fixture(params=RUNTIMES)

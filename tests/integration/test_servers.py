@@ -17,6 +17,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 
 from pipeline.resources import resource
 from tests.servers.process import Reaper, ServerProcess, wait_until
+from tests.triton_models import newest_version
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,7 +53,9 @@ def test_servers_listen_on_the_loopback_only(kafka_server: KafkaCluster, triton_
 def test_triton_answers_as_the_network_in_process(triton_server: Triton, model: str) -> None:
     faces = np.random.default_rng(1).integers(0, 255, (5, 112, 112, 3), dtype=np.uint8)
     wanted = {"age_probs", "gender_probs"}
-    network = onnxruntime.InferenceSession(resource("triton_models") / model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    network = onnxruntime.InferenceSession(
+        resource("triton_models") / model / str(newest_version(model)) / "model.onnx", providers=["CPUExecutionProvider"]
+    )
     expected = dict(zip(sorted(wanted), network.run(sorted(wanted), {"face": faces}), strict=True))
     answers = asked(triton_server, model, faces)
     assert {name: answer.shape for name, answer in answers.items()} == {"age_probs": (5, 101), "gender_probs": (5, 2)}

@@ -12,12 +12,13 @@ import onnx
 import pytest
 
 from pipeline.adapters.golden import read_golden
-from pipeline.adapters.model_config import read_model_config
+from pipeline.adapters.model_config import models, read_model_config
 from pipeline.adapters.onnx import OnnxClassifier
 from pipeline.errors import ConfigurationError
 from pipeline.resources import resource
 from pipeline.stages.align import align
 from tests.pictures import ASTRONAUT_LANDMARKS, ASTRONAUT_XYXY, ArrayPicture, astronaut_rgb
+from tests.triton_models import ModelFolder, answer_nan, answer_otherwise, newest_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipeline.types import UInt8
 
-MODELS = ("face_attributes", "face_attributes_research")
+MODELS = models(resource("triton_models"))
 
 
 @cache
@@ -35,8 +36,8 @@ def classifier() -> OnnxClassifier:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A copy of the smaller model's folder, in a repository of its own."""
-    return shutil.copytree(resource("triton_models") / MODELS[1], tmp_path / MODELS[1])
+    """A copy of a model's folder, in a repository of its own."""
+    return ModelFolder.in_repository(tmp_path).path
 
 
 def load(model: Path) -> OnnxClassifier:
@@ -49,7 +50,7 @@ def noise(count: int) -> UInt8:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_models_that_come_along_pass_their_self_test(name: str) -> None:
-    assert OnnxClassifier(resource("triton_models"), name).name == f"{name}:1/tight-1"
+    assert OnnxClassifier(resource("triton_models"), name).name == f"{name}:{newest_version(name)}/tight-1"
 
 
 def test_the_golden_picture_is_what_align_cuts() -> None:
@@ -105,8 +106,7 @@ def test_a_wrong_picture_fails_the_self_test(model: Path, damage: Callable[[UInt
 
 def test_other_weights_fail_the_self_test(model: Path) -> None:
     network = onnx.load(model / "1" / "model.onnx")
-    weights = max(network.graph.initializer, key=lambda tensor: len(tensor.raw_data))
-    weights.raw_data = np.frombuffer(weights.raw_data, np.float32)[::-1].tobytes()
+    answer_otherwise(network)
     onnx.save(network, model / "1" / "model.onnx")
     with pytest.raises(ConfigurationError, match="fails its self-test"):
         load(model)
@@ -115,9 +115,7 @@ def test_other_weights_fail_the_self_test(model: Path) -> None:
 def test_a_model_that_answers_nan_is_broken(model: Path) -> None:
     """It is nothing that passes: the same crop gives the same answer again."""
     network = onnx.load(model / "1" / "model.onnx")
-    for weights in network.graph.initializer:
-        if weights.data_type == onnx.TensorProto.FLOAT and weights.raw_data:
-            weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+    answer_nan(network)
     onnx.save(network, model / "1" / "model.onnx")
     with pytest.raises(ConfigurationError, match=r"is broken .*NaN"):
         load(model)
