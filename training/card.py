@@ -75,10 +75,15 @@ def _facts(model: Released, made: Provenance) -> str:
         "contract": "[`../README.md`](../README.md); estimate of age = sum of p x years",
         "crop recipe": f"`{made.crop_recipe}` ([docs/models.md](../../docs/models.md))",
         "recipe": _recipe(recipe),
-        "trained": f"{made.epochs} of {recipe.epochs} epochs, {made.cpu_hours:.1f} hours of processor time",
+        "trained": f"{made.epochs} of {recipe.epochs} epochs, {_duration(made.cpu_hours)} of processor time"
+        + (", those of what it began with included" if recipe.start else ""),
         "temperatures": f"{_temperatures(model.reports[0], made)}, fitted on validation faces, in the graph",
     }
     return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -110,11 +115,13 @@ def _meant_for(reports: tuple[Report, ...]) -> str:
 
 
 def _training(made: Provenance, recipe: Recipe) -> str:
-    stages = ", ".join(f"{stage.epochs} epochs at {stage.side_px} pixels" for stage in recipe.stages)
+    stages = ", ".join(f"{stage.epochs} epoch{'s' * (stage.epochs > 1)} at {stage.side_px} pixels" for stage in recipe.stages)
     lines = [
         f"Planned: {stages}; batch {recipe.batch}, bf16; matrices by Muon, the rest by AdamW; weights averaged ({recipe.average}).",
         "Faces are turned, moved, scaled, mirrored, and damaged as cameras do it (light, motion, distance, compression, noise, cover).",
     ]
+    if recipe.mix:
+        lines.append(f"Two faces of a batch become one, in shares of a Beta distribution ({recipe.mix:g}).")
     if made.epochs < recipe.epochs:
         lines.append(f"**It was ended early**, after {made.epochs} of {recipe.epochs} epochs.")
     if recipe.start:
