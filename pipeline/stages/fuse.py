@@ -18,6 +18,7 @@ BIN_EDGES = (0, 3, *range(5, 96, 5), 101)
 """Years at which the age bins begin, and the end: 0-2, 3-4, 5-9, then five years each; the last ends with 100."""
 
 _BAND_EDGES = (0, 3, *range(10, 71, 10))
+_EVEN = np.diff((*_BAND_EDGES, 101)) / 101 * 1.01  # the bands' probabilities where every year is as likely, and a little more
 _BAND_BINS = np.searchsorted(BIN_EDGES, _BAND_EDGES)
 _LOW, _HIGH = 0.1, 0.9
 
@@ -66,7 +67,8 @@ def fuse(sums: FuseSums, *, gender_unknown: tuple[float, float], band_min_prob: 
     Args:
         sums: Of all observations of a track.
         gender_unknown: Between these P(female) the gender is unknown.
-        band_min_prob: Below this probability of the likeliest band, the band is unknown.
+        band_min_prob: Below this probability of the likeliest band, the band is unknown; and where that is no more than an even
+            distribution gives it, as a model of gender alone does.
     """
     if not sums.weight:  # nothing was observed, or only with crops of no quality, where the gate is open
         return Fused()
@@ -80,7 +82,7 @@ def fuse(sums: FuseSums, *, gender_unknown: tuple[float, float], band_min_prob: 
         age=age,
         age_low=min(age, _percentile(bins, _LOW)),  # a mean may lie outside the percentiles of a very skewed distribution
         age_high=max(age, _percentile(bins, _HIGH)),
-        age_band=AGE_BANDS[likeliest] if bands[likeliest] >= band_min_prob else UNKNOWN,
+        age_band=AGE_BANDS[likeliest] if bands[likeliest] >= max(band_min_prob, _EVEN[likeliest]) else UNKNOWN,
         band_probs=tuple(bands.tolist()),
         p_female=p_female,
         gender=_gender(p_female, gender_unknown),
