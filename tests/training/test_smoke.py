@@ -76,7 +76,6 @@ def test_pictures_become_a_model_that_is_served_and_measured(data: Path) -> None
     assert "0 of 3 epochs are done" in said
     assert "epoch 3 of 3, 48 px: bands" in said
     assert len((folder / "out" / "training" / "smoke" / LOG).read_text(encoding="utf-8").splitlines()) == 3
-    assert "3 of 3 epochs are done" in command(folder, "train", "smoke", "--workers", "0")
     repository = folder / "triton_models"
     assert "triton_models/smoke/1/model.onnx" in command(folder, "export", "smoke")
     assert "triton_models/smoke/CARD.md; next" in command(folder, "release", "smoke")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,12 +11,6 @@ from rich.markup import escape
 from training.datasets import NAMES
 from training.options import REPOSITORY, TRAINING_DATA, TRAINING_DIR, RecipeName, Repository, TrainingData, TrainingDir, Version
 from training.progress import faces_progress
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from training.evaluation.run import Subject
 
 _On = Annotated[
     list[str] | None,
@@ -47,14 +41,17 @@ def release(
     from training.card import CARD, write_card  # noqa: PLC0415 - nor for torch
     from training.evaluation.run import Subject, rounds  # noqa: PLC0415 - as above
     from training.evaluation.small import SIZES_PX  # noqa: PLC0415 - as above
+    from training.faces import joined  # noqa: PLC0415 - as above
     from training.parts import open_parts  # noqa: PLC0415 - as above
     from training.release import building, export_model, fitted, measured, source  # noqa: PLC0415 - as above
     from training.served import Temperatures  # noqa: PLC0415 - as above
 
     made = source(recipes, training_dir, repository, version)
-    subjects = _subjects(on or chosen.data, data, training_dir / "aligned")
     console = Console(stderr=True, highlight=False)
-    _, own = open_parts(chosen.data, data, training_dir / "aligned", console)
+    on = on or chosen.data
+    parts = {name: open_parts([name], data, training_dir / "aligned", console)[1] for name in sorted({*on, *chosen.data})}
+    subjects = [Subject(faces=parts[name], dataset=name, part="validation") for name in on]
+    own = joined([parts[name] for name in chosen.data])
     validation = Subject(faces=own, dataset="+".join(chosen.data), part="validation")
     with building(made.model) as folder, faces_progress(console) as progress:
         export_model(made, folder, Temperatures())
@@ -65,11 +62,3 @@ def release(
         measured(folder, subjects, lambda faces: progress.advance(measuring, faces))
         write_card(folder)
     Console(highlight=False).print(escape(f"{made.model / CARD}; next: headcount-train compare"), soft_wrap=True)
-
-
-def _subjects(names: Sequence[str], data: Path, cache: Path) -> list[Subject]:
-    from training.evaluation.run import Subject  # noqa: PLC0415 - --help must not wait for it
-    from training.parts import open_parts  # noqa: PLC0415 - as above
-
-    console = Console(stderr=True, highlight=False)
-    return [Subject(faces=open_parts([name], data, cache, console)[1], dataset=name, part="validation") for name in names]
