@@ -17,9 +17,10 @@ import psutil
 
 from tests.e2e.command import ROOT, finish
 from tests.e2e.rows import ask, assert_same, stored
+from tests.processes import alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.command import Program
     from tests.e2e.conftest import Fed
@@ -46,11 +47,6 @@ def actors(process: subprocess.Popen[str]) -> list[psutil.Process]:
                 if child.cmdline()[:1] == ["ray::WorkerActor"]:
                     found.append(child)
     return found
-
-
-def alive(workers: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Return those that still run; one that nobody has reaped yet does not."""
-    return [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
 
 
 def analysed(database: str) -> int:

@@ -23,6 +23,7 @@ from services.stack.state import StackFolder
 from tests.clips import Clip, make_clip
 from tests.e2e.command import ROOT, finish
 from tests.e2e.rows import ask
+from tests.processes import LOOPBACK, alive, command_line, listening
 from tests.rtspd import Behaviour, RtspServer
 from tests.servers.process import free_ports, wait_until
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from tests.servers.fixtures import ServerDesk
 
 PATIENCE_S = 240.0
-LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}  # as /proc/net has them
 PASSWORD = "p@ss#w%rd?/"
 PORTS = (
     *("stack_kafka_port", "stack_kafka_controller_port"),
@@ -95,22 +95,6 @@ class Stack:
         return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted((self.folder / "stack" / "logs").glob("*.log")))
 
 
-def command_line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
-def alive(those: list[psutil.Process]) -> list[str]:
-    found = []
-    for one in those:
-        with suppress(psutil.NoSuchProcess):
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{one.pid} {command_line(one)[:100]}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def stack(headcount: Program, programs: Programs, programs_dir: Path, server_desk: ServerDesk, server_dir: Path) -> Iterator[Stack]:
     server_desk.have(f"Kafka {KAFKA_VERSION}", programs.kafka_jars)
@@ -156,18 +140,9 @@ def test_up_again_changes_nothing(stack: Stack, demo_clip: Path) -> None:
 
 
 def test_it_listens_on_the_loopback_only(stack: Stack) -> None:
-    inodes = {
-        str(link.readlink()) for process in stack.processes() for link in Path(f"/proc/{process.pid}/fd").iterdir() if link.is_symlink()
-    }
-    listening = [words for table in ("tcp", "tcp6") for words in listeners(table) if f"socket:[{words[9]}]" in inodes]
-    addresses = [words[1].partition(":") for words in listening]
-    assert {host for host, _, _ in addresses} <= LOOPBACK
-    assert set(stack.ports) <= {int(port, 16) for _, _, port in addresses}
-
-
-def listeners(table: str) -> list[list[str]]:
-    lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
-    return [words for line in lines if (words := line.split())[3] == "0A"]
+    found = listening(stack.processes())
+    assert {host for host, _ in found} <= LOOPBACK
+    assert set(stack.ports) <= {port for _, port in found}
 
 
 def test_a_password_is_nowhere_but_in_its_file(stack: Stack) -> None:

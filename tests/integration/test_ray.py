@@ -23,6 +23,7 @@ from pipeline.errors import ClusterLostError
 from pipeline.health import Health
 from pipeline.ports import Absence
 from tests.integration.ray_work import begin
+from tests.processes import LOOPBACK, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still runni
 
 PATIENCE_S = 90.0
 ANSWER_S = 2.0
-LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}  # as /proc/net has them
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -144,21 +144,9 @@ def test_one_that_hangs_is_silent_and_can_be_replaced(crew: RayCrew, hang: str) 
 def test_it_listens_on_the_loopback_only(crew: RayCrew) -> None:
     crew.start("good")
     heard(crew, "good")
-    inodes = {
-        str(link.readlink()) for process in [psutil.Process(), *psutil.Process().children(recursive=True)] for link in descriptors(process)
-    }
-    listening = [words for table in ("tcp", "tcp6") for words in listeners(table) if f"socket:[{words[9]}]" in inodes]
-    assert len(listening) >= 3  # the head, the raylet, workers
-    assert {words[1].partition(":")[0] for words in listening} <= LOOPBACK
-
-
-def descriptors(process: psutil.Process) -> list[Path]:
-    return [link for link in Path(f"/proc/{process.pid}/fd").iterdir() if link.is_symlink()]
-
-
-def listeners(table: str) -> list[list[str]]:
-    lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
-    return [words for line in lines if (words := line.split())[3] == "0A"]
+    found = listening([psutil.Process(), *psutil.Process().children(recursive=True)])
+    assert len(found) >= 3  # the head, the raylet, workers
+    assert {host for host, _ in found} <= LOOPBACK
 
 
 def test_only_its_user_can_enter_its_folder_and_nobody_without_the_token_its_cluster(crew: RayCrew, data_dir: Path) -> None:
