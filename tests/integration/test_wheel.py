@@ -7,7 +7,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
+
+from pipeline.adapters.model_config import models
+from tests.triton_models import newest_version
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "services", "training")
@@ -22,13 +26,22 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-@pytest.mark.parametrize("resource", ["migrations", "triton_models"])
-def test_resources_are_inside_whole(names: set[str], resource: str) -> None:
-    files = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / resource).rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    }
-    assert files
-    assert {f"pipeline/_resources/{name}" for name in files} <= names
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_the_migrations_are_inside_whole(names: set[str]) -> None:
+    assert {f"pipeline/_resources/{name}" for name in files(ROOT / "migrations")} <= names
+
+
+@pytest.mark.parametrize("model", models(ROOT / "triton_models"))
+def test_models_are_inside_whole_but_for_those_that_are_for_research_only(names: set[str], model: str) -> None:
+    folder = ROOT / "triton_models" / model
+    inside = {f"pipeline/_resources/{name}" for name in files(folder)}
+    assert inside
+    notes = onnx.load(folder / str(newest_version(model)) / "model.onnx").metadata_props
+    (licence,) = {note.value for note in notes if note.key == "licence"}
+    assert (inside & names) == (set() if "research only" in licence else inside)
 
 
 @pytest.mark.parametrize("name", ["pom.xml", "triton.lock", "backends/onnxruntime/model.py"])
