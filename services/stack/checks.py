@@ -78,7 +78,7 @@ def check_kafka(plan: Plan) -> None:
 
 
 class TritonCheck:
-    """Has every model answer. A model of our own server whose process has died is loaded anew; others' are left as they are."""
+    """Has the loaded models answer. One of our own server whose process has died is loaded anew; others' are left as they are."""
 
     def __init__(self, plan: Plan) -> None:
         self._own = plan.own_triton

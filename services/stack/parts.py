@@ -167,6 +167,7 @@ class _Models:
             environment_dir=environment,
             folder=self._folder,
             repository=settings.model_repository or resource("triton_models"),
+            model=settings.model,
             http_port=settings.stack_triton_http_port,
             grpc_port=settings.stack_triton_grpc_port,
             metrics_port=settings.stack_triton_metrics_port,

@@ -9,7 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.model_config import read_model_config
 from pipeline.errors import ConfigurationError
+from pipeline.resources import resource
 from pipeline.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def plan_of(settings: Settings, *, has_sources: bool) -> Plan:
     """Return the stack that the settings ask for.
 
     Raises:
-        ConfigurationError: Settings contradict each other.
+        ConfigurationError: Settings contradict each other, or name a model that there is not.
     """
     own_kafka, own_triton = settings.kafka_bootstrap is None, settings.triton_url is None
     if own_kafka and (settings.kafka_username is not None or settings.kafka_password is not None):
@@ -93,6 +95,7 @@ def plan_of(settings: Settings, *, has_sources: bool) -> Plan:
         }
         changes |= kafka
     if own_triton:
+        read_model_config(settings.model_repository or resource("triton_models"), settings.model)  # Triton says less clearly what is wrong
         changes["triton_url"] = f"{HOST}:{settings.stack_triton_grpc_port}"
     slot = "stack" if settings.database_url is None else f"stack-{socket.gethostname()}"[:_LONGEST_SLOT]  # others may use the database
     return Plan(

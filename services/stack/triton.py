@@ -32,6 +32,7 @@ class TritonServer:
     environment_dir: Path  # the virtual environment that holds it: Programs.triton_environment()
     folder: Path  # its backends are laid out here
     repository: Path  # models as triton_models/ has them; their configs/cpu.pbtxt is what counts
+    model: str  # of the repository, which it loads at its start: each costs a process; "*": all
     http_port: int
     grpc_port: int
     metrics_port: int
@@ -83,7 +84,7 @@ class TritonServer:
             "--model-config-name=cpu",
             "--disable-auto-complete-config",  # the contract is what is written
             "--model-control-mode=explicit",
-            "--load-model=*",
+            f"--load-model={self.model}",
             "--allow-gpu-metrics=false",
             f"--exit-timeout-secs={_EXIT_S}",
             *listeners,
@@ -95,7 +96,7 @@ class TritonServer:
         return {**inherited, "PATH": f"{self.environment_dir / 'bin'}:/usr/bin:/bin", "LD_LIBRARY_PATH": self._libraries()}
 
     def ready(self) -> bool:
-        """Say whether all models were loaded; a model whose stub has died since then still counts as ready."""
+        """Say whether what it loads at its start is loaded; a model whose stub has died since then still counts as ready."""
         connection = http.client.HTTPConnection(HOST, self.http_port, timeout=_LOOK_TIMEOUT_S)
         try:
             connection.request("GET", "/v2/health/ready")

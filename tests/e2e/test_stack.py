@@ -87,6 +87,12 @@ class Stack:
                 found |= {psutil.Process(pid), *psutil.Process(pid).children(recursive=True)}
         return list(found)
 
+    def served(self) -> set[str]:
+        """Return the names of the models that its Triton serves."""
+        ended = self("models", "list", "--json")
+        assert ended.code == 0, ended
+        return {version["model"] for version in json.loads(ended.stdout)["versions"] if version["state"] == "READY"}
+
     def strangers(self) -> list[str]:
         """Return the processes of this machine that name the stack's folder."""
         return [line for process in psutil.process_iter() if str(self.folder) in (line := command_line(process))]
@@ -137,6 +143,13 @@ def test_up_again_changes_nothing(stack: Stack, demo_clip: Path) -> None:
     assert other.code == 2
     assert other.complaint == "headcount: the stack is up with other sources: run headcount stack down first"
     assert {name: part["pid"] for name, part in stack.parts().items()} == {name: part["pid"] for name, part in before.items()}
+
+
+def test_it_loads_the_model_that_is_asked_and_others_when_it_is_told(stack: Stack) -> None:
+    assert stack.served() == {"face_attributes"}
+    loaded = stack("models", "load", "levi_hassner_modified")
+    assert loaded.code == 0, loaded
+    assert stack.served() == {"face_attributes", "levi_hassner_modified"}
 
 
 def test_it_listens_on_the_loopback_only(stack: Stack) -> None:

@@ -46,6 +46,7 @@ class TritonServers:
             environment_dir=self._environment,
             folder=folder,
             repository=repository or resource("triton_models"),
+            model="*",
             http_port=http,
             grpc_port=grpc,
             metrics_port=metrics,

@@ -59,6 +59,12 @@ def test_a_name_for_brokers_that_are_not_named_is_refused() -> None:
         plan_of(settings(kafka_username="me", kafka_password="secret"), has_sources=False)
 
 
+def test_a_model_that_is_not_there_is_named_unless_another_triton_serves_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"HEADCOUNT_MODEL: there is no model 'nonsense' .*face_attributes"):
+        plan_of(settings(model="nonsense"), has_sources=False)
+    assert plan_of(settings(model="nonsense", triton_url="gpu:8001"), has_sources=False).settings.model == "nonsense"
+
+
 def test_servers_see_none_of_our_settings() -> None:
     assert without_settings({"HEADCOUNT_KAFKA_PASSWORD": "secret", "headcount_site": "shop", "PATH": "/bin"}) == {"PATH": "/bin"}
 

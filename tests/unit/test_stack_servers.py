@@ -70,7 +70,13 @@ def test_names_of_clusters_differ_and_are_kafkas() -> None:
 @pytest.fixture
 def triton(tmp_path: Path) -> TritonServer:
     return TritonServer(
-        environment_dir=tmp_path / "environment", folder=tmp_path / "triton", repository=tmp_path, http_port=1, grpc_port=2, metrics_port=3
+        environment_dir=tmp_path / "environment",
+        folder=tmp_path / "triton",
+        repository=tmp_path,
+        model="face_attributes",
+        http_port=1,
+        grpc_port=2,
+        metrics_port=3,
     )
 
 
@@ -78,7 +84,7 @@ def test_triton_listens_on_the_loopback_and_loads_what_it_is_told(triton: Triton
     command = triton.command()
     assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= set(command)
     assert {"--http-port=1", "--grpc-port=2", "--metrics-port=3"} <= set(command)
-    assert {"--model-control-mode=explicit", "--load-model=*", "--model-config-name=cpu"} <= set(command)
+    assert {"--model-control-mode=explicit", "--load-model=face_attributes", "--model-config-name=cpu"} <= set(command)
     assert triton.url == "127.0.0.1:2"
 
 
