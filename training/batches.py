@@ -25,6 +25,7 @@ class Batch(NamedTuple):
 
     faces: Tensor  # (n, side, side, 3) uint8 RGB
     targets: Targets
+    chosen: Tensor  # (n,) int64: their places among the faces that are trained on
     share: float  # of each face in the mixture with its counterpart, the last one's being the first (Zhang et al., "mixup", 2018); 1: alone
 
 
@@ -49,7 +50,7 @@ class EpochBatches(Dataset[Batch]):
         dice = np.random.default_rng((self._recipe.seed, self._epoch, number))
         faces = np.stack([self._augmented(row, dice) for row in self._faces.rows[chosen]])
         share = float(dice.beta(self._recipe.mix, self._recipe.mix)) if self._recipe.mix else 1.0
-        return Batch(torch.from_numpy(faces), targets(self._faces, chosen), share)
+        return Batch(torch.from_numpy(faces), targets(self._faces, chosen), torch.from_numpy(chosen), share)
 
     def _augmented(self, row: np.int64, dice: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         placed = place(self._faces.canvases[int(row)], self._recipe.placement, self._side_px, dice)

@@ -125,7 +125,8 @@ def _training(made: Provenance, recipe: Recipe) -> str:
     if made.epochs < recipe.epochs:
         lines.append(f"**It was ended early**, after {made.epochs} of {recipe.epochs} epochs.")
     if recipe.start:
-        lines.append(f"It began with the weights of the recipe `{recipe.start}`.")
+        taught = f", whose answers to undamaged faces are {recipe.teach:.0%} of what it learns" if recipe.teach else ""
+        lines.append(f"It began with the weights of the recipe `{recipe.start}`{taught}.")
     if recipe.departs:
         lines.append(f"Other than in the literature: {recipe.departs}.")
     return "\n".join(lines)

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training import checkpoint
 from training.batches import loader
-from training.check import Check, check
+from training.check import Check, answers, check
 from training.errors import TrainingError
 from training.networks import open_network
 from training.networks.base import Targets, normalised
 from training.optimizers import Optimizers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from torch import Tensor
 
     from training.batches import Batch
     from training.faces import Faces
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from training.recipe import Recipe
 
 LOG = "log.jsonl"
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,7 @@ class Training:
         self.averaged = AveragedModel(self.network, multi_avg_fn=averaging, use_buffers=True)
         self._steps_per_epoch = len(train) // recipe.batch
         self._optimizers = Optimizers(self.network, recipe.optimizer, self._steps_per_epoch * recipe.epochs)
+        self._taught: Mapping[str, Tensor] = {}  # by output: (faces that are trained on, its size) float16; empty: labels alone teach
         self._epoch, self._cpu_s, self._wall_s = 0, 0.0, 0.0
 
     @property
@@ -92,6 +98,7 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self._optimizers.load_state_dict(state["optimizers"])
+        self._taught = state["taught"]
         self._epoch, self._cpu_s, self._wall_s = state["epoch"], state["cpu_s"], state["wall_s"]
         return self._epoch
 
@@ -111,6 +118,13 @@ class Training:
         self.network.load_state_dict(self.averaged.module.state_dict())
         self.averaged.n_averaged.zero_()
         self._cpu_s = state["cpu_s"]
+
+    def be_taught(self, told: Callable[[int], object] = lambda _: None) -> None:
+        """Ask the weights as they are now about all faces that are trained on: `teach` of the loss asks for these answers from now on."""
+        cpu = _processor_s()
+        said = answers(self.network, self._train, self._recipe.stages[-1].side_px, self._device, mirrored=True, told=told)
+        self._taught = {name: torch.from_numpy(probs).half() for name, probs in said.items()}
+        self._cpu_s += _processor_s() - cpu
 
     def run(self, watcher: Watcher, workers: int = 1) -> None:
         """Train until all epochs are done."""
@@ -149,9 +163,12 @@ class Training:
             planes = torch.lerp(planes.flip(0), planes, batch.share)
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = self.network(planes.contiguous(memory_format=torch.channels_last))
-        parts = self.network.losses(logits.float(), targets)
+        taught = {name: probs[batch.chosen].to(self._device).float() for name, probs in self._taught.items()}
+        parts = self._losses(logits.float(), targets, taught)
         if batch.share < 1:
-            others = self.network.losses(logits.float(), Targets(*(part.flip(0) for part in targets)))
+            others = self._losses(
+                logits.float(), Targets(*(part.flip(0) for part in targets)), {name: probs.flip(0) for name, probs in taught.items()}
+            )
             parts = {name: torch.lerp(others[name], part, batch.share) for name, part in parts.items()}
         torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizers.step(done)
@@ -161,12 +178,22 @@ class Training:
             raise TrainingError(f"the loss is no number after {done + 1} steps; lower the rates of the recipe")
         return values
 
+    def _losses(self, logits: Tensor, targets: Targets, taught: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the network's own parts, and how far its answers are from others (Hinton et al., "Distilling the knowledge", 2015)."""
+        parts = self.network.losses(logits, targets)
+        if not taught:
+            return parts
+        share, said = self._recipe.teach, self.network.decode(logits)
+        far = [functional.kl_div(said[name].clamp(min=_NOTHING).log(), probs, reduction="batchmean") for name, probs in taught.items()]
+        return {**{name: (1 - share) * part for name, part in parts.items()}, "taught": share * torch.stack(far).sum()}
+
     def _save(self, result: Epoch) -> None:
         state: dict[str, Any] = {
             "recipe": self._identity(),
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizers": self._optimizers.state_dict(),
+            "taught": dict(self._taught),
             "epoch": self._epoch,
             "cpu_s": self._cpu_s,
             "wall_s": self._wall_s,

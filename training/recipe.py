@@ -54,6 +54,7 @@ class Recipe(_Part):
     departs: str = ""  # where it differs from what the literature says
     failures: list[str] = []  # known ones that no figure shows, for the card
     start: str = ""  # a recipe whose weights it begins with
+    teach: Share = 0.0  # share of the loss that asks for what the weights it begins with say of the undamaged face; the rest is the labels'
     seed: int = 1
     batch: Annotated[int, Field(ge=2)] = 128
     average: Share = 0.998  # decay of the running average of the weights, which is what is exported
@@ -84,13 +85,16 @@ def lineage(name: str) -> list[Recipe]:
     """Return a recipe after those that it starts from, the first of them first.
 
     Raises:
-        TrainingError: As `load_recipe`; one starts from itself; or one's licence hides that its weights have seen research-only data.
+        TrainingError: As `load_recipe`; one starts from itself; one has nobody who teaches it; or one's licence hides that its weights
+            have seen research-only data.
     """
     found = [load_recipe(name)]
     while found[0].start:
         found.insert(0, load_recipe(found[0].start))
         if found[0].name in {recipe.name for recipe in found[1:]}:
             raise TrainingError(f"recipe {name} starts from itself: {' < '.join(recipe.name for recipe in found)}")
+    if found[0].teach:
+        raise TrainingError(f"recipe {found[0].name}: teach: it begins with no weights that could teach; name a recipe to start from")
     for number, recipe in enumerate(found, start=1):
         bound = sorted(RESEARCH_ONLY & set(data_of(found[:number])))
         if bound and "research only" not in recipe.licence:

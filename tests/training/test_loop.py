@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -161,6 +162,57 @@ def test_one_training_starts_from_another(tmp_path: Path) -> None:
     other = training(a_recipe(2, options={"widths": [16], "blocks": [1]}), tmp_path / "third")
     with pytest.raises(TrainingError, match="another network"):
         other.start_from(tmp_path / "first")
+
+
+def test_what_another_network_says_can_be_learnt_without_any_label(tmp_path: Path) -> None:
+    first, watcher = a_recipe(12), Watcher()
+    training(first, tmp_path / "first").run(watcher, workers=0)
+    count = len(TRAIN)
+    blank = replace(TRAIN, gender=np.full(count, -1), age_low=np.zeros(count, np.int64), age_high=np.full(count, 100))
+    second = Training(a_recipe(12, start="first", teach=1.0), tmp_path / "second", train=blank, validation=VALIDATION)
+    second.start_from(tmp_path / "first")
+    asked: list[int] = []
+    second.be_taught(asked.append)
+    assert sum(asked) == count
+    second.network.load_state_dict(training(first, tmp_path / "new").network.state_dict())  # all is forgotten
+    learning = Watcher()
+    second.run(learning, workers=0)
+    assert learning.epochs[-1].losses["age"] == learning.epochs[-1].losses["gender"] == 0
+    assert learning.epochs[-1].losses["taught"] < learning.epochs[0].losses["taught"] / 2
+    assert (learning.epochs[-1].check.gender or 0) > 0.9
+
+
+def test_labels_and_what_is_taught_share_the_loss(tmp_path: Path) -> None:
+    recipe = a_recipe(2)
+    training(recipe, tmp_path / "first").run(Watcher(), workers=0)
+    parts = {}
+    for teach in (0.25, 0.75):
+        second = training(a_recipe(2, start="first", teach=teach), tmp_path / str(teach))
+        second.start_from(tmp_path / "first")
+        second.be_taught()
+        watcher = Watcher(end_after=1)
+        with pytest.raises(Ended):
+            second.run(watcher, workers=0)
+        parts[teach] = watcher.epochs[0].losses
+    assert set(parts[0.25]) == {"age", "gender", "taught"}
+    assert parts[0.25]["age"] / parts[0.75]["age"] == pytest.approx(3, rel=0.2)
+    assert parts[0.75]["taught"] / parts[0.25]["taught"] == pytest.approx(3, rel=0.5)
+
+
+def test_an_interrupted_pupil_remembers_what_it_was_told(tmp_path: Path) -> None:
+    training(a_recipe(2), tmp_path / "first").run(Watcher(), workers=0)
+    recipe = a_recipe(3, start="first", teach=0.5, mix=0.2)
+    for name, end_after in (("whole", 100), ("parts", 1)):
+        pupil = training(recipe, tmp_path / name)
+        pupil.start_from(tmp_path / "first")
+        pupil.be_taught()
+        with suppress(Ended):
+            pupil.run(Watcher(end_after), workers=0)
+    second = training(recipe, tmp_path / "parts")
+    assert second.resume() == 1
+    second.run(Watcher(), workers=1)
+    whole, parts = (weights(tmp_path / name, recipe) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:

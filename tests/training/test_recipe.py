@@ -63,6 +63,17 @@ def test_a_recipe_comes_after_those_that_it_starts_from_and_never_after_itself(t
         lineage(str(more))
 
 
+def test_a_recipe_that_nobody_could_teach_is_refused(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    content = SMOKE.read_text(encoding="utf-8")
+    first.write_text(content, encoding="utf-8")
+    second.write_text(f'start = "{first}"\nteach = 0.5\n{content}', encoding="utf-8")
+    assert lineage(str(second))[-1].teach == 0.5
+    first.write_text(f"teach = 0.5\n{content}", encoding="utf-8")
+    with pytest.raises(TrainingError, match="recipe first: teach: it begins with no weights that could teach"):
+        lineage(str(second))
+
+
 @pytest.mark.parametrize("licence", ["CC-BY-4.0", "non-commercial research only (UTKFace)"])
 def test_weights_that_have_seen_research_only_data_are_marked_so(tmp_path: Path, licence: str) -> None:
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"

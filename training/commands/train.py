@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.errors import TrainingError
 from training.options import TRAINING_DATA, TRAINING_DIR, RecipeName, TrainingData, TrainingDir
+from training.progress import faces_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +54,10 @@ def train(
             done = training.resume()
             if begin_with and not done:
                 training.start_from(begin_with)
+                if chosen.teach:
+                    with faces_progress(console) as progress:
+                        asked = progress.add_task(f"asking {chosen.start}", total=len(train_faces))
+                        training.be_taught(partial(progress.advance, asked))
             faces = f"{len(train_faces)} faces to learn from, {len(validation_faces)} to choose by"
             console.print(escape(f"{chosen.name}: {faces}; {done} of {chosen.epochs} epochs are done"), soft_wrap=True)
             with Progress(*_COLUMNS, console=console) as progress:
