@@ -100,11 +100,12 @@ def test_pictures_become_a_model_that_is_served_and_measured(data: Path) -> None
 def test_what_a_recipe_starts_from_is_trained_first_and_only_once(tmp_path: Path) -> None:
     write_drawn(tmp_path / "data" / "fairface", 200)
     smoke = (RECIPES / "smoke.toml").read_text(encoding="utf-8")
-    (tmp_path / "more.toml").write_text(f'start = "smoke"\n{smoke.replace("epochs = 2", "epochs = 1")}', encoding="utf-8")
+    (tmp_path / "more.toml").write_text(f'start = "smoke"\nteach = 0.5\n{smoke.replace("epochs = 2", "epochs = 1")}', encoding="utf-8")
     said = command(tmp_path, "train", "more.toml", "--workers", "0")
     assert said.index("smoke: ") < said.index("epoch 3 of 3, 48 px") < said.index("more: ") < said.index("epoch 2 of 2, 48 px")
     logs = [json.loads((tmp_path / "out" / "training" / name / LOG).read_text("utf-8").splitlines()[-1]) for name in ("smoke", "more")]
     assert logs[1]["cpu_s"] > logs[0]["cpu_s"], "the processor time of both is counted"
+    assert set(logs[1]["losses"]) == {"age", "gender", "taught"}
     again = command(tmp_path, "train", "more.toml", "--workers", "0")
     assert "more: " in again
     assert "2 of 2 epochs are done" in again
