@@ -13,13 +13,28 @@ if TYPE_CHECKING:
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-def alive(processes: Iterable[psutil.Process]) -> list[str]:
-    """Return pid and command line of those that still run; one that nobody has reaped yet does not."""
+def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that still run; one that nobody has reaped yet does not."""
     found = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{process.pid} {command_line(process)[:100]}")
+                found.append(process)
+    return found
+
+
+def alive(processes: Iterable[psutil.Process]) -> list[str]:
+    """Return pid and command line of those that still run."""
+    return [f"{process.pid} {command_line(process)[:100]}" for process in living(processes)]
+
+
+def named(processes: Iterable[psutil.Process], *beginnings: str) -> list[psutil.Process]:
+    """Return those whose name begins in one of these ways."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.name().startswith(beginnings):
+                found.append(process)
     return found
 
 

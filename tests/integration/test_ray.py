@@ -23,7 +23,7 @@ from pipeline.errors import ClusterLostError
 from pipeline.health import Health
 from pipeline.ports import Absence
 from tests.integration.ray_work import begin
-from tests.processes import LOOPBACK, listening
+from tests.processes import LOOPBACK, command_line, listening, living, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ def heard(crew: RayCrew, slot: str, fits: Callable[[Health], bool] = lambda _: T
 
 def part_of_ray(name: str) -> psutil.Process:
     """Return a process of this process's Ray."""
-    (found,) = (child for child in psutil.Process().children() if child.name().startswith(name))
+    (found,) = named(psutil.Process().children(), name)
     return found
 
 
@@ -132,9 +132,9 @@ def test_one_that_hangs_is_silent_and_can_be_replaced(crew: RayCrew, hang: str) 
     silences = 0
     while silences < 2:
         silences = silences + 1 if crew.ask(ANSWER_S)[slot] is Absence.SILENT else 0
-    before = [child.pid for child in psutil.Process().children(recursive=True) if "WorkerActor" in " ".join(child.cmdline())]
+    before = [child for child in psutil.Process().children(recursive=True) if "WorkerActor" in command_line(child)]
     crew.replace(slot)
-    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in before if psutil.pid_exists(pid)], timeout=PATIENCE_S)
+    gone, alive = psutil.wait_procs(before, timeout=PATIENCE_S)
     assert gone or not before
     assert not alive
     if hang == "stopped":
@@ -209,7 +209,7 @@ def test_a_ray_that_does_not_come_up_in_time_is_ended_and_begun_anew(crew: RayCr
     def stop_the_first_raylet() -> None:
         known = set(psutil.Process().children())
         while not stopped:
-            stopped.extend(child for child in psutil.Process().children() if child not in known and child.name().startswith("raylet"))
+            stopped.extend(named(set(psutil.Process().children()) - known, "raylet"))
             time.sleep(0.001)
         stopped[0].send_signal(signal.SIGSTOP)
 
@@ -220,8 +220,7 @@ def test_a_ray_that_does_not_come_up_in_time_is_ended_and_begun_anew(crew: RayCr
     gc.collect()  # as above
     gone, _ = psutil.wait_procs(stopped, timeout=PATIENCE_S)
     assert gone == stopped
-    running = [child.name() for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    assert len([name for name in running if name.startswith(("raylet", "gcs_server"))]) == 2
+    assert len(named(living(psutil.Process().children()), "raylet", "gcs_server")) == 2
     crew.start("good")
     heard(crew, "good")
 

@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from pipeline.resources import resource
+from tests.processes import alive
 from tests.servers.process import Reaper, ServerProcess, wait_until
 from tests.triton_models import newest_version
 
@@ -132,6 +133,4 @@ os.kill(os.getpid(), signal.SIGKILL)
     killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert killed.returncode == -9, killed.stderr
     pid = int(killed.stdout)
-    wait_until(
-        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "the server is ended", patience_s=20
-    )
+    wait_until(lambda: not alive(one for one in psutil.process_iter() if one.pid == pid), "the server is ended", patience_s=20)

@@ -16,6 +16,7 @@ import pytest
 from services.stack.child import Child, Command, end_session
 from services.stack.logfile import LogFile
 from services.stack.processes import Identity, boot, family, lives, memory_bytes, now_ticks, process, processes, session_of
+from tests.processes import alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def members(child: Child) -> list[psutil.Process]:
 
 
 def gone(those: list[psutil.Process]) -> bool:
-    return not [one for one in those if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return not alive(those)
 
 
 def test_one_that_dies_takes_with_it_what_it_had_started(child: Child) -> None:

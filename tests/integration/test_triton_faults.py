@@ -24,6 +24,7 @@ from services.brain import expect_classifier
 from tests.clocks import RealClock
 from tests.contract.classifier import assert_alike, noise
 from tests.metered import metered
+from tests.processes import living, named
 from tests.servers.process import wait_until
 from tests.triton_models import MODEL, ModelFolder
 
@@ -73,8 +74,7 @@ class Place:
 
     def stubs(self) -> list[psutil.Process]:
         """Return the processes that run the models."""
-        children = psutil.Process(self.triton.process.pid).children(recursive=True)
-        return [child for child in children if child.name().startswith("triton_python") and child.status() != psutil.STATUS_ZOMBIE]
+        return named(living(psutil.Process(self.triton.process.pid).children(recursive=True)), "triton_python")
 
 
 @pytest.fixture
