@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETTINGS = Settings(segment_target_s=0.8, segment_max_s=2, connect_timeout_s=1, read_timeout_s=1)
+SLACK_US = 100_000  # of a capture time
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +51,13 @@ def test_a_camera_is_cut_dated_by_the_servers_clock_and_ended(clip: Path) -> Non
     began_us = time.time() * 1e6
     with RtspServer(clip) as server:
         records = watch(f"rtsp://{server.address}/live", 2)
+    ended_us = time.time() * 1e6
     segments = videos(records)
     assert records[-1].kind is SegmentKind.END
     assert [record.sequence for record in records] == list(range(len(records)))
     assert [segment.frame_count for segment in segments[:2]] == [20, 20]
-    assert segments[0].captured_us == pytest.approx(began_us, abs=500_000)
+    assert began_us - SLACK_US < segments[0].captured_us
+    assert segments[-1].end_us < ended_us + SLACK_US
     assert all(abs(later.captured_us - before.end_us) < 20_000 for before, later in pairwise(segments))
     assert not any(segment.reconnected for segment in segments)
 

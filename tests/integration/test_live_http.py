@@ -92,7 +92,8 @@ def test_stopping_ends_a_recording_early(server: HttpServer) -> None:
 def test_mjpeg_is_dated_by_its_arrival(server: HttpServer, path: str, interval_s: float) -> None:
     began_s = time.time()
     segments = videos(Watch(url=url(server, path), count=3).read())[:3]
-    assert segments[0].captured_us / 1e6 == pytest.approx(began_s, abs=0.4 + interval_s)
+    assert began_s - interval_s < segments[0].captured_us / 1e6
+    assert segments[-1].end_us / 1e6 < time.time() + interval_s
     assert all(later.captured_us == pytest.approx(before.end_us, abs=20_000) for before, later in pairwise(segments))
     spanned_s = (segments[-1].captured_us - segments[0].captured_us) / 1e6
     frames = sum(segment.frame_count for segment in segments[:-1])

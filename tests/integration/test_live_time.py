@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TIMES = 20  # the clock's speed where 20 s of silence are waited for
 QUIET_S = 20
+SLACK_US = 100_000  # of a capture time
 SHORT = Settings(segment_target_s=0.4, segment_max_s=2, connect_timeout_s=0.5, read_timeout_s=0.5)
 
 
@@ -85,10 +86,12 @@ def test_a_step_back_of_the_cameras_clock_is_not_seen_in_capture_time(clip: Path
     began_us = to_us(RealClock().now())
     with RtspServer(clip, Behaviour(jump_after=40, jump_s=-500.0)) as server:
         segments = videos(Watch(url=f"rtsp://{server.address}/live", count=3, settings=settings).read())
+    ended_us = to_us(RealClock().now())
     assert sum(segment.frame_count for segment in segments) > 65
     assert all(later.captured_us > before.captured_us for before, later in pairwise(segments))
     assert all(abs(later.captured_us - before.end_us) < 25_000 for before, later in pairwise(segments))
-    assert segments[0].captured_us == pytest.approx(began_us, abs=500_000)
+    assert began_us - SLACK_US < segments[0].captured_us
+    assert segments[-1].end_us < ended_us + SLACK_US
 
 
 def wait_for(column: MemoryColumn, records: int) -> None:
