@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Fed
     from tests.e2e.rows import Stored
 
+PATIENCE_S = 60
 # Who committed what, written down by the database itself.
 WITNESS = """
 CREATE TABLE witness (partition integer, holder uuid);
@@ -36,6 +37,7 @@ def start_and_hold(program: Program, slot: str) -> subprocess.Popen[str]:
 
 def test_two_workers_store_what_one_does(fed: Fed, undisturbed: Stored) -> None:
     program, together = fed.copy()
+    program = program.with_settings(claim_ttl_s=PATIENCE_S)  # the first one is stopped while the second one starts, and not given up
     tell(together, WITNESS)
     workers = [start_and_hold(program, slot) for slot in ("one", "two")]
     for worker in workers:
