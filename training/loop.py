@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -93,12 +94,13 @@ class Training:
         state = checkpoint.load(self._folder)
         if state is None:
             return 0
-        if state["recipe"] != self._identity():
+        taught = state.get("taught", {})
+        if state["recipe"] != self._identity() or (taught and state.get("faces") != self._order()):
             raise TrainingError(f"{self._folder} holds another training (its recipe or its faces differ); name another folder or remove it")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self._optimizers.load_state_dict(state["optimizers"])
-        self._taught = state["taught"]
+        self._taught = taught
         self._epoch, self._cpu_s, self._wall_s = state["epoch"], state["cpu_s"], state["wall_s"]
         return self._epoch
 
@@ -120,14 +122,24 @@ class Training:
         self._cpu_s = state["cpu_s"]
 
     def be_taught(self, told: Callable[[int], object] = lambda _: None) -> None:
-        """Ask the weights as they are now about all faces that are trained on: `teach` of the loss asks for these answers from now on."""
+        """Ask the weights as they are now about all faces that are trained on: a share `teach` of the loss asks for their answers.
+
+        Args:
+            told: Is called with the number of faces after each batch.
+        """
         cpu = _processor_s()
         said = answers(self.network, self._train, self._recipe.stages[-1].side_px, self._device, mirrored=True, told=told)
         self._taught = {name: torch.from_numpy(probs).half() for name, probs in said.items()}
         self._cpu_s += _processor_s() - cpu
 
     def run(self, watcher: Watcher, workers: int = 1) -> None:
-        """Train until all epochs are done."""
+        """Train until all epochs are done.
+
+        Raises:
+            TrainingError: The recipe has a teacher who was not asked (`be_taught`); or the loss is no number.
+        """
+        if self._recipe.teach and not self._taught:
+            raise TrainingError(f"{self._recipe.name} is to be taught, and {self._recipe.start} was not asked")
         watcher.began(self._epoch * self._steps_per_epoch, self._recipe.epochs * self._steps_per_epoch)
         while not self.finished:
             cpu, wall = _processor_s(), time.monotonic()
@@ -179,7 +191,10 @@ class Training:
         return values
 
     def _losses(self, logits: Tensor, targets: Targets, taught: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the network's own parts, and how far its answers are from others (Hinton et al., "Distilling the knowledge", 2015)."""
+        """Return the network's own parts, and how far its answers are from others (Hinton et al., "Distilling the knowledge", 2015).
+
+        The distance is the Kullback-Leibler divergence, that of all heads alike.
+        """
         parts = self.network.losses(logits, targets)
         if not taught:
             return parts
@@ -194,6 +209,7 @@ class Training:
             "averaged": self.averaged.state_dict(),
             "optimizers": self._optimizers.state_dict(),
             "taught": dict(self._taught),
+            "faces": self._order(),
             "epoch": self._epoch,
             "cpu_s": self._cpu_s,
             "wall_s": self._wall_s,
@@ -201,6 +217,10 @@ class Training:
         checkpoint.save(self._folder, state)
         with (self._folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(asdict(result)) + "\n")
+
+    def _order(self) -> str:
+        """Return a digest of the faces' keys in their order, by which answers about them are kept."""
+        return sha256("\n".join(self._train.keys.tolist()).encode()).hexdigest()
 
     def _identity(self) -> str:
         """Return what a checkpoint must have in common with a training that goes on from it."""

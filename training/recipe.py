@@ -78,7 +78,8 @@ class Recipe(_Part):
 
     def identity(self) -> str:
         """Return all that decides what the weights become; weights were trained by this recipe if theirs is the same."""
-        return self.model_dump_json(exclude={"summary", "departs", "failures", "licence", "flip", "half"})
+        untaught = set() if self.teach else {"teach"}  # as if it were not there: checkpoints from before it go on
+        return self.model_dump_json(exclude={"summary", "departs", "failures", "licence", "flip", "half"} | untaught)
 
 
 def lineage(name: str) -> list[Recipe]:

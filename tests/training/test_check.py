@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from tests.training.painted import labelled, paint
-from training.check import check
+from training.check import answers, check
 from training.networks.base import AGES, Network
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ class Unasked(Painted):
         return {name: probs for name, probs in super().decode(logits).items() if name != "person_probs"}
 
 
+class Sided(Painted):
+    """Reads the years from the left half alone."""
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return faces[:, :2, 56, 28] * 64 + 127.5
+
+
 def checked(network: Network, faces: Faces) -> dict[str, float | None]:
     found = check(network, faces, 112, torch.device("cpu"))
     return {name: getattr(found, name) for name in ("bands", "one_off", "gender", "mae", "person")}
@@ -70,3 +78,15 @@ def test_exact_years_have_an_error() -> None:
 def test_people_are_judged_and_so_is_nobody_of_them() -> None:
     faces = labelled(paint([30] * 600, np.tile([0, 1, 2, 2], 150).tolist()), person=np.tile([0, 1, 1, 2], 150))
     assert checked(Painted(), faces) == {"bands": None, "one_off": None, "gender": None, "mae": None, "person": 0.75}
+
+
+def test_an_answer_is_the_mean_with_that_to_the_mirror_image() -> None:
+    faces = labelled(paint([30] * 600, [0] * 600))
+    canvases = np.stack([faces.canvases[row] for row in faces.rows.tolist()])
+    canvases[:, :, canvases.shape[2] // 2 :, 0] = 50  # the right half is another age's
+    faces, told = replace(faces, canvases=canvases, rows=np.arange(600)), list[int]()
+    one = answers(Sided(), faces, 112, torch.device("cpu"), told=told.append)
+    both = answers(Sided(), faces, 112, torch.device("cpu"), mirrored=True)
+    assert sum(told) == len(one["age_probs"]) == 600
+    assert one["age_probs"][:, 30].tolist() == [1.0] * 600
+    assert both["age_probs"][:, [30, 50]].tolist() == [[0.5, 0.5]] * 600
