@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_models_are_inside_whole_but_for_those_that_are_for_research_only(names:
     notes = onnx.load(folder / str(newest_version(model)) / "model.onnx").metadata_props
     (licence,) = {note.value for note in notes if note.key == "licence"}
     assert (inside & names) == (set() if "research only" in licence else inside)
+
+
+def test_what_the_wheel_leaves_out_the_sources_leave_out_too(names: set[str], tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)], check=True, cwd=ROOT, capture_output=True
+    )
+    (archive,) = tmp_path.glob("headcount-*.tar.gz")
+    with tarfile.open(archive) as sources:
+        there = {Path(name).parts[2] for name in sources.getnames() if Path(name).match("headcount-*/triton_models/*/CARD.md")}
+    assert there == {Path(name).parts[3] for name in names if Path(name).match("pipeline/_resources/triton_models/*/CARD.md")}
+    assert "face_attributes" in there
 
 
 @pytest.mark.parametrize("name", ["pom.xml", "triton.lock", "backends/onnxruntime/model.py"])
