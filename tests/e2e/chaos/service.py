@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SLOT = "chaos"
 _LAST_LINES = 80
+_BEGINNING_S = 60.0  # Ray takes 8 s to start where nothing else runs
 _ENDED_BY_RAY = "Failed to connect to GCS within"
 
 
@@ -47,13 +48,10 @@ class Service:
         self._stack.close()
 
     def tend(self) -> bool:
-        """Start the driver again where it was killed; say whether it has ended in good order.
-
-        Ray itself ends a process, with 1, whose GCS dies while it connects.
-        """
+        """Start the driver again where it was killed, or could not begin; say whether it has ended in good order."""
         self.herd.look()
         code = self._driver.poll()
-        if code == -signal.SIGKILL or (code == 1 and _ENDED_BY_RAY in self.last_words().rpartition("is started")[2]):
+        if code == -signal.SIGKILL or (code == 1 and self._could_not_begin()):
             self._start()
             code = None
         assert code in {None, 0}, f"the driver ended by itself, with {code}:\n{self.last_words()}"
@@ -73,9 +71,16 @@ class Service:
         """Return the end of what was written."""
         return "\n".join(self._written.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
+    def _could_not_begin(self) -> bool:
+        """Say whether a server was away while the driver began: a command ends then, with a line; Ray ends it where its GCS dies."""
+        said = self.last_words().rpartition("is started")[2]
+        beginning = time.monotonic() < self._started_s + _BEGINNING_S
+        return _ENDED_BY_RAY in said or (beginning and "\nheadcount: " in said and "Traceback" not in said)
+
     def _start(self) -> None:
         words = ("worker", "--address", "local", "--slot", SLOT, "--until-end")
         self._driver: subprocess.Popen[str] = self._program.start(*words, written=self._file)
+        self._started_s = time.monotonic()
         self.herd.add(self._driver.pid)
         self.note(f"driver {self._driver.pid} is started")
         self.starts += 1
